@@ -1,0 +1,179 @@
+"""What is where in each image: the second column of the lineage.
+
+Belongs here: `cell_masks`, `section_labels`, `tomogram_labels`; labels drawn by a person come first.
+Does not belong here: how masks are found (`sem.masks`, `tem.labels`, `cryoet.labels`), or the records
+of single cells (`assets.cell_views`).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from em2cryo_assets import checks
+from em2cryo_assets.assets.cell_views import number_cells, publish_views
+from em2cryo_assets.assets.pictures import label_colours, picture, table, windowed
+from em2cryo_assets.assets.records import read_record, write_record
+from em2cryo_assets.assets.stage import Work, stage_asset
+from em2cryo_assets.cryoet.labels import label_tomogram
+from em2cryo_assets.formats.image import read_label_image
+from em2cryo_assets.resources.inbox import Kind
+from em2cryo_assets.sem.masks import cell_records, segment_cells
+from em2cryo_assets.store.images import read_image, read_labels, write_image
+from em2cryo_assets.store.tables import write_table
+from em2cryo_assets.tem.labels import label_section
+from em2cryo_assets.tem.measure import measure_section
+from em2cryo_assets.vocabulary import LABEL_NAMES, LABELS
+
+__all__ = ["cell_masks", "section_labels", "tomogram_labels"]
+
+_SECTION_NM = 80.0
+"""Thickness assumed, and recorded as a fallback by `tem_section`, where the sidecar is silent."""
+
+
+@stage_asset("cell_masks", checks.CELL_MASKS)
+def cell_masks(work: Work) -> None:
+    """Find the visible outline of every cell and give each cell a key that it keeps."""
+    field = work.one("sem_field")
+    image = np.asarray(read_image(field.path / "image.ome.zarr").data)
+    excluded = np.asarray(read_labels(field.path / "image.ome.zarr", "excluded")) > 0
+    side = float(read_record(field)["pixel_size_nm"])
+    drawn = _human_labels(work, "sem", image.shape)
+    found = segment_cells(image, side, excluded) if drawn is None else drawn.astype(np.int32)
+    numbers, next_number = number_cells(work, found)
+    numbered = _renumber(found, numbers)
+    records = cell_records(numbered, image, side, excluded)
+    write_image(
+        work.folder / "masks.ome.zarr", image, voxel_nm=(side, side), name=work.slug, labels={"cells": numbered},
+        chunk=512,
+    )  # fmt: skip
+    write_table(work.folder / "cells.parquet", records)
+    write_record(work.folder, {"human": drawn is not None, "next_number": next_number, "pixel_size_nm": side})
+    cells = publish_views(work, image, numbered, records, read_record(field))
+    work.parameters |= {"cells": cells, "human": drawn is not None}
+    comparable = int(records["comparable"].sum()) if len(records) else 0
+    work.metadata |= {
+        "outlines": picture([_outlined(image, numbered)], f"{len(cells)} cells", simulated=work.simulated),
+        "cells_found": len(cells),
+        "cells_comparable": comparable,
+        "drawn_by": "a person" if drawn is not None else "segment_cells",
+        "cells": table(records),
+    }
+    work.check(
+        "not_empty",
+        len(cells) > 0,
+        f"{len(cells)} cells, {comparable} of them whole enough to be compared. With none: check the pixel size, or "
+        f"draw labels (0 = background, 1 … n = cells) as {work.slug}.<ending>.labels.tif beside the image.",
+        cells=len(cells),
+    )
+
+
+@stage_asset("section_labels", checks.SECTION_LABELS)
+def section_labels(work: Work) -> None:
+    """Label one section, then measure areas, wall and depth profile while the pixels are at hand."""
+    from scipy import ndimage
+
+    section = work.one("tem_section")
+    density = np.asarray(read_image(section.path / "image.ome.zarr").data)
+    excluded = np.asarray(read_labels(section.path / "image.ome.zarr", "excluded")) > 0
+    record = read_record(section)
+    side = float(record["pixel_size_nm"])
+    thickness = float(record["sidecar"].get("section_thickness_nm", _SECTION_NM))
+    drawn = _human_labels(work, "tem", density.shape)
+    if drawn is None:
+        result = label_section(density, side, excluded)
+        labels, profiles, warnings = result.labels, result.profiles, list(result.warnings)
+        if not work.simulated:
+            warnings.append("Labelled by an algorithm that is unvalidated on real sections; draw labels to replace it.")
+    else:
+        labels = drawn.astype(np.uint8)
+        profiles, warnings = ndimage.label(labels != LABELS["outside"])[0].astype(np.int32), []
+    write_image(
+        work.folder / "labels.ome.zarr",
+        density,
+        voxel_nm=(side, side),
+        name=work.slug,
+        labels={"interior": labels, "profiles": profiles},
+        label_names={"interior": LABEL_NAMES},
+        chunk=512,
+    )
+    count = int(profiles.max(initial=0))
+    if count:
+        for name, frame in measure_section(labels, profiles, density, side, thickness).items():
+            write_table(work.folder / f"{name}.parquet", frame)
+    sidecar = record["sidecar"]
+    write_record(
+        work.folder,
+        {
+            "human": drawn is not None,
+            "profiles": count,
+            "warnings": warnings,
+            "pixel_size_nm": side,
+            "unit": record["unit"],
+            "block": sidecar.get("block", ""),
+            "sampling": sidecar.get("sampling", ""),
+            "resin": sidecar.get("resin", ""),
+            "section_thickness_nm": thickness,
+        },
+    )
+    work.parameters["human"] = drawn is not None
+    work.metadata |= {
+        "labels": picture([density, label_colours(labels)], "density, labels", simulated=work.simulated),
+        "profiles": count,
+        "drawn_by": "a person" if drawn is not None else "label_section",
+    }
+    if warnings:
+        work.metadata["warnings"] = "; ".join(warnings)
+    work.check("not_empty", count > 0, f"{count} cell profiles found.", profiles=count)
+
+
+@stage_asset("tomogram_labels", checks.TOMOGRAM_LABELS)
+def tomogram_labels(work: Work) -> None:
+    """Label one tomogram; a volume without a cell is labelled outside throughout and says so."""
+    source = work.one("tomogram")
+    record = read_record(source)
+    image = read_image(source.path / "image.ome.zarr")
+    density = np.asarray(image.data)
+    voxel_nm = (image.voxel_nm[0], image.voxel_nm[1], image.voxel_nm[2])
+    result = label_tomogram(density, voxel_nm, record["modality"])
+    write_image(
+        work.folder / "labels.ome.zarr", result.labels, voxel_nm=voxel_nm, name=work.slug,
+        labels={"interior": result.labels}, label_names={"interior": LABEL_NAMES},
+    )  # fmt: skip
+    write_record(work.folder, {"warnings": list(result.warnings)})
+    middle = density.shape[0] // 2
+    share = float((result.labels != LABELS["outside"]).mean())
+    work.metadata |= {
+        "labels": picture(
+            [density[middle], label_colours(result.labels[middle])], "middle slice, labels", simulated=work.simulated
+        ),
+        "share_inside_cell": share,
+    }
+    if result.warnings:
+        work.metadata["warnings"] = "; ".join(result.warnings)
+    sentence = f"{share:.0%} of the volume is cell." if share else "; ".join(result.warnings) or "No cell was found."
+    work.check("not_empty", share > 0, sentence, share=share)
+
+
+def _human_labels(work: Work, kind: Kind, shape: tuple[int, ...]) -> NDArray[np.int32] | None:
+    """Labels beside the raw file, if a person drew some."""
+    raw = work.study.inbox.require(kind, work.slug)
+    if raw.labels is None:
+        return None
+    highest = None if kind == "sem" else max(LABEL_NAMES)
+    return read_label_image(raw.labels, shape, highest=highest)
+
+
+def _renumber(labels: NDArray[np.int32], numbers: dict[int, int]) -> NDArray[np.int32]:
+    lookup = np.zeros(int(labels.max(initial=0)) + 1, dtype=np.int32)
+    for label, number in numbers.items():
+        lookup[label] = number
+    return lookup[labels]
+
+
+def _outlined(image: NDArray[np.float32], labels: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """The image with the rim of each mask in colour, two pixels wide."""
+    from scipy import ndimage
+
+    rim = ndimage.grey_dilation(labels, 3) != ndimage.grey_erosion(labels, 3)
+    shown = np.repeat(windowed(image)[..., None], 3, axis=2)
+    shown[rim] = (255, 176, 0)
+    return shown

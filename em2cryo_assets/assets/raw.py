@@ -1,0 +1,149 @@
+"""Raw images as calibrated OME-Zarr: the first column of the lineage.
+
+Belongs here: `sem_field`, `tem_section`, `tomogram`.
+Does not belong here: how files are read (`formats`, `cryoet.mrc`) or which files exist (`resources.inbox`).
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from em2cryo_assets import checks
+from em2cryo_assets.assets.pictures import picture
+from em2cryo_assets.assets.records import sidecar_record, write_record
+from em2cryo_assets.assets.stage import Work, stage_asset
+from em2cryo_assets.cryoet.mrc import open_tomogram
+from em2cryo_assets.formats.errors import InputError
+from em2cryo_assets.formats.image import CalibratedImage, read_image
+from em2cryo_assets.formats.sidecar import Sidecar, read_sidecar
+from em2cryo_assets.resources.inbox import Kind
+from em2cryo_assets.store.images import write_image
+
+__all__ = ["sem_field", "tem_section", "tomogram"]
+
+
+@stage_asset("sem_field", checks.SEM_FIELD)
+def sem_field(work: Work) -> None:
+    """Read one SEM image; the data bar and burnt-in bars become the label ``excluded``."""
+    path, sidecar = _raw(work, "sem")
+    image = read_image(path, sidecar, data_bar=True)
+    _publish_image(work, path, sidecar, image)
+
+
+@stage_asset("tem_section", checks.TEM_SECTION)
+def tem_section(work: Work) -> None:
+    """Read one TEM section and turn it so that high means dense."""
+    path, sidecar = _raw(work, "tem")
+    image = read_image(path, sidecar, data_bar=False)
+    if sidecar.contrast is None:
+        work.fallbacks.append("The sidecar does not say `contrast`; dark is taken as dense, as in stained sections.")
+    if sidecar.section_thickness_nm is None:
+        work.fallbacks.append("The sidecar does not say `section_thickness_nm`; 80 nm is assumed.")
+    if (sidecar.contrast or "dark-is-dense") == "dark-is-dense":
+        shown = image.pixels[~image.excluded]
+        np.subtract(shown.max() + shown.min(), image.pixels, out=image.pixels)
+    _publish_image(work, path, sidecar, image)
+
+
+@stage_asset("tomogram", checks.TOMOGRAM)
+def tomogram(work: Work) -> None:
+    """Read one tomogram or whole-cell volume as density in nm."""
+    path, sidecar = _raw(work, "tomogram")
+    volume = open_tomogram(path, sidecar)
+    work.fallbacks += volume.fallbacks
+    for line in volume.warnings:
+        work.context.log.warning(line)
+    with work.compute.arrays():
+        write_image(work.folder / "image.ome.zarr", volume.data, voxel_nm=volume.voxel_nm, name=work.slug)
+        middle = np.asarray(volume.data[volume.data.shape[0] // 2])
+    record = {
+        "sidecar": sidecar_record(sidecar),
+        "voxel_nm": list(volume.voxel_nm),
+        "voxel_source": volume.voxel_source,
+        "tilts_deg": None if volume.tilts_deg is None else list(volume.tilts_deg),
+        "modality": volume.modality,
+        "denoised": volume.denoised,
+        "unit": sidecar.cell or work.slug,
+        "warnings": list(volume.warnings),
+    }
+    write_record(work.folder, record)
+    voxel = " × ".join(f"{side:.3g}" for side in volume.voxel_nm)
+    work.metadata |= {
+        "middle_slice": picture([middle], f"Middle slice of {work.slug}, {voxel} nm", simulated=work.simulated),
+        "voxel_z_nm": volume.voxel_nm[0],
+        "shape_zyx": " × ".join(map(str, volume.data.shape)),
+        "modality": volume.modality,
+        "voxel_source": volume.voxel_source,
+    }
+    _check_pixel(work, max(volume.voxel_nm), min(volume.voxel_nm), low=0.02, high=200)
+    _tell_warnings(work, volume.warnings)
+
+
+def _raw(work: Work, kind: Kind) -> tuple[Path, Sidecar]:
+    """The raw file of the key and its sidecar, refused if the study is of the other kind.
+
+    Raises
+    ------
+    InputError
+        If the file is gone, doubly claimed, or simulated in a study of real files or the other way round.
+    """
+    raw = work.study.inbox.require(kind, work.slug)
+    sidecar = read_sidecar(raw.path)
+    work.simulated = bool(sidecar.simulated)
+    if (others := work.study.inbox.simulated()) is not None and others != work.simulated:
+        mine, theirs = ("simulated", "real") if work.simulated else ("real", "simulated")
+        raise InputError(
+            raw.path,
+            f"it is {mine}, and this study began with {theirs} files.",
+            f"move it to a study of its own (EM2CRYO_DATA), or correct `simulated` in {raw.sidecar.name}.",
+        )
+    for name in sidecar.unknown:
+        work.context.log.warning(f"{raw.sidecar.name}: {name!r} is not a field that is read.")
+    return raw.path, sidecar
+
+
+def _publish_image(work: Work, path: Path, sidecar: Sidecar, image: CalibratedImage) -> None:
+    side = image.pixel_size_nm
+    write_image(
+        work.folder / "image.ome.zarr",
+        image.pixels,
+        voxel_nm=(side, side),
+        name=work.slug,
+        labels={"excluded": image.excluded.astype(np.uint8)},
+        label_names={0: "image", 1: "data bar or burnt-in mark"},
+        chunk=512,
+    )
+    record = {
+        "sidecar": sidecar_record(sidecar),
+        "pixel_size_nm": side,
+        "pixel_size_source": image.pixel_size_source,
+        "tags": dict(image.tags),
+        "unit": sidecar.cell or work.slug,
+        "warnings": list(image.warnings),
+    }
+    write_record(work.folder, record)
+    shown = image.pixels if image.overlay is None else image.overlay
+    caption = f"{path.name}, {side:.4g} nm a pixel by {image.pixel_size_source}"
+    work.metadata |= {
+        "image": picture([shown], caption, simulated=work.simulated),
+        "pixel_size_nm": side,
+        "pixel_size_source": image.pixel_size_source,
+        "field_um": f"{image.pixels.shape[0] * side / 1000:.3g} × {image.pixels.shape[1] * side / 1000:.3g}",
+    }
+    low, high = (1, 200) if work.stage.name == "sem_field" else (0.1, 50)
+    _check_pixel(work, side, side, low=low, high=high)
+    _tell_warnings(work, image.warnings)
+
+
+def _check_pixel(work: Work, largest: float, smallest: float, *, low: float, high: float) -> None:
+    work.check(
+        "pixel_size_plausible",
+        low <= smallest and largest <= high,
+        f"A side of {largest:.4g} nm; plausible is {low:g} to {high:g} nm. If not, correct the sidecar.",
+        largest_nm=float(largest),
+    )
+
+
+def _tell_warnings(work: Work, warnings: list[str]) -> None:
+    if warnings:
+        work.metadata["warnings"] = "; ".join(warnings)

@@ -1,0 +1,151 @@
+"""From sections and meshes to pseudo-volumes and their features: the fourth column of the lineage.
+
+Belongs here: `interior_atlas`, `fused_volume`, `cell_features`.
+Does not belong here: stereology (`tem.atlas`), filling a mesh (`fusion.volume`) or descriptors (`compare`).
+"""
+
+import numpy as np
+import pandas as pd
+
+from em2cryo_assets import checks
+from em2cryo_assets.assets.atlas_files import read_atlas, write_atlas
+from em2cryo_assets.assets.pictures import label_colours, picture, table
+from em2cryo_assets.assets.records import read_record, write_record
+from em2cryo_assets.assets.stage import Work, stage_asset
+from em2cryo_assets.compare.descriptors import cell_measurements
+from em2cryo_assets.compare.tables import MEASUREMENTS
+from em2cryo_assets.fusion.cutaway import cutaway
+from em2cryo_assets.fusion.volume import fuse, plan_fusion
+from em2cryo_assets.geometry.mesh import volume_um3
+from em2cryo_assets.store.images import read_image, read_labels, write_image
+from em2cryo_assets.store.meshes import read_mesh
+from em2cryo_assets.store.tables import read_table, write_table
+from em2cryo_assets.tem.atlas import SectionMeta, build_atlas
+from em2cryo_assets.vocabulary import LABEL_NAMES, LABELS, SOURCE_NAMES
+
+__all__ = ["cell_features", "fused_volume", "interior_atlas"]
+
+_MEASURED = ("areas", "bodies", "wall", "depth")
+
+
+@stage_asset("interior_atlas", checks.INTERIOR_ATLAS)
+def interior_atlas(work: Work) -> None:
+    """Pool all labelled sections into population statements; no single section enters another way."""
+    sections, meta = {}, {}
+    for key, artifact in work.all("section_labels").items():
+        record = read_record(artifact)
+        sections[key] = {name: read_table(artifact.path / f"{name}.parquet") for name in _MEASURED}
+        meta[key] = SectionMeta(
+            unit=record["unit"],
+            block=record["block"],
+            sampling=record["sampling"],
+            thickness_nm=float(record["section_thickness_nm"]),
+        )
+    atlas = build_atlas(sections, meta, work.study.settings.seed)
+    shown = write_atlas(work.folder, atlas, work.all("section_labels"))
+    work.fallbacks += atlas.warnings
+    fractions = atlas.tables["fractions"]
+    total = float(fractions["v_v"].sum())
+    work.metadata |= {
+        "fractions": table(fractions),
+        "wall": table(atlas.tables["wall"]),
+        "example_section": picture(shown, "typical section, labels", simulated=work.simulated),
+        "sections": len(sections),
+        "independent_cells": len({m.unit for m in meta.values()}),
+        "left_out": ", ".join(k for k in work.snapshot.keys("sections") if k not in sections) or "none",
+    }
+    work.check("fractions_sum_to_one", abs(total - 1) < 1e-6, f"They add up to {total:.6f}.", total=total)
+
+
+@stage_asset("fused_volume", checks.FUSED_VOLUME)
+def fused_volume(work: Work) -> None:
+    """Fill the mesh from the atlas, block by block, and warp one real section onto its mid-plane."""
+    settings = work.study.settings
+    mesh = read_mesh(work.one("cell_mesh").path / "mesh.zarr")
+    source = work.maybe("interior_atlas")
+    atlas = None if source is None else read_atlas(source)
+    plan = plan_fusion(
+        mesh,
+        None if atlas is None else atlas.atlas,
+        voxel_nm=settings.fused_voxel_nm,
+        seed=settings.seed,
+        realisations=settings.realisations,
+    )
+    volume = fuse(plan)
+    work.fallbacks += volume.fallbacks
+    voxel = volume.grid.voxel_nm
+    with work.compute.arrays():
+        write_image(
+            work.folder / "fused.ome.zarr",
+            volume.density,
+            voxel_nm=voxel,
+            name=f"{work.slug} density",
+            labels={"interior": volume.labels, "source": volume.source},
+            label_names={"interior": LABEL_NAMES, "source": SOURCE_NAMES},
+        )
+        write_image(
+            work.folder / "uncertainty.ome.zarr", volume.uncertainty, voxel_nm=voxel, name=f"{work.slug} entropy, bits"
+        )
+    labels = np.asarray(read_labels(work.folder / "fused.ome.zarr", "interior"))
+    density = read_image(work.folder / "fused.ome.zarr").data
+    inside = labels != LABELS["outside"]
+    filled_um3 = float(np.count_nonzero(inside)) * float(np.prod(voxel)) / 1e9
+    counts = np.bincount(labels.ravel(), minlength=len(LABELS)) / max(1, np.count_nonzero(inside))
+    record = {"voxel_nm": list(voxel), "origin_nm": list(volume.grid.origin_nm), "has_interior": atlas is not None}
+    middle = labels.shape[0] // 2
+    panels = [np.asarray(density[middle]), label_colours(labels[middle])]
+    if atlas is not None and atlas.example is not None:
+        cut = cutaway(
+            mesh,
+            atlas.example.density,
+            atlas.example.profile,
+            pixel_size_nm=atlas.example.pixel_size_nm,
+            grid_pixel_nm=settings.fused_voxel_nm / 2,
+        )
+        side = cut.pixel_nm
+        write_image(
+            work.folder / "cutaway.ome.zarr", np.nan_to_num(cut.density), voxel_nm=(side, side), name=cut.caption,
+            labels={"mask": cut.mask.astype(np.uint8)}, chunk=512,
+        )  # fmt: skip
+        record["cutaway"] = {"caption": cut.caption, "pixel_nm": side, "origin_nm": list(cut.origin_nm)}
+        panels.append(np.where(cut.mask, np.nan_to_num(cut.density), 0))
+    write_record(work.folder, record)
+    work.metadata |= {
+        "slices": picture(
+            panels, "middle slice: density, labels; cutaway: profile of another cell", simulated=work.simulated
+        ),
+        "filled_um3": filled_um3,
+        "shape_zyx": " × ".join(map(str, labels.shape)),
+        **{f"fraction_{LABEL_NAMES[c]}": float(counts[c]) for c in LABEL_NAMES if c},
+    }
+    error = filled_um3 / volume_um3(mesh) - 1
+    work.check("volume_matches_mesh", abs(error) <= 0.01, f"Off by {error:+.2%}.", relative_error=error)
+
+
+@stage_asset("cell_features")
+def cell_features(work: Work) -> None:
+    """Measure the pseudo-3D cell; what its making imposed is marked, never measured."""
+    view, mesh_artifact = read_record(work.one("cell_view")), work.one("cell_mesh")
+    mesh = read_mesh(mesh_artifact.path / "mesh.zarr")
+    fused = work.one("fused_volume")
+    frame: pd.DataFrame = cell_measurements(
+        mesh,
+        np.asarray(read_labels(fused.path / "fused.ome.zarr", "interior")),
+        key=work.slug,
+        unit=work.slug,
+        field=view["field"],
+        comparable=bool(view["comparable"]),
+        imposed=tuple(read_record(mesh_artifact)["imposed"]),
+        seed=work.study.settings.seed,
+    )
+    write_table(work.folder / "features.parquet", frame, MEASUREMENTS)
+    live = view["live_cell_diameter_um"]
+    write_record(
+        work.folder, {"live_cell_diameter_um": live, "volume_um3": volume_um3(mesh), "comparable": view["comparable"]}
+    )
+    work.parameters["comparable"] = bool(view["comparable"])
+    work.metadata |= {
+        "features": table(frame[["characteristic", "value", "unit_of_measure", "assessable", "reason"]]),
+        "volume_um3": volume_um3(mesh),
+        "comparable": bool(view["comparable"]),
+    }

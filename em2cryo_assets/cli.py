@@ -1,0 +1,149 @@
+"""The ``em2cryo`` command.
+
+Belongs here: what a person types, in words; everything else is a call into `resources` or `automation`.
+Does not belong here: what Dagster's own commands already do.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from em2cryo_assets.formats.errors import InputError
+from em2cryo_assets.resources.inbox import KINDS, Kind
+from em2cryo_assets.resources.study import Study, open_study
+
+__all__ = ["main"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="em2cryo-assets")
+def main() -> None:
+    """Pseudo-3D yeast cells from SEM and TEM, judged against cryo-ET.
+
+    The study is the folder that EM2CRYO_DATA names, else ./data.
+    """
+
+
+@main.command()
+@click.argument("kind", type=click.Choice(list(KINDS)))
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--key", help="Key to use instead of one made from the file name (one file only).")
+def add(kind: Kind, files: tuple[Path, ...], key: str | None) -> None:
+    """Copy raw FILES and their sidecars (<file name>.toml) into the inbox."""
+    if key is not None and len(files) > 1:
+        raise click.UsageError("--key goes with one file.")
+    inbox, refused = open_study().inbox, 0
+    for file in files:
+        try:
+            raw = inbox.add(kind, file, key=key)
+        except InputError as error:
+            refused += 1
+            click.echo(str(error), err=True)
+        else:
+            click.echo(f"{raw.key}  {raw.path}")
+    sys.exit(1 if refused else 0)
+
+
+@main.command()
+@click.option("--quiet", is_flag=True, help="Only the last lines.")
+def run(quiet: bool) -> None:
+    """Make everything that is missing or outdated, through Dagster."""
+    from em2cryo_assets.automation.batches import bring_up_to_date
+    from em2cryo_assets.resources.compute import compute_from_environment
+
+    study = _study()
+    with _instance(study) as instance:
+        tell = (lambda line: None) if quiet else click.echo
+        outcome = bring_up_to_date(study, instance, compute_from_environment(), tell)
+    for problem in outcome.problems:
+        click.echo(f"! {problem}", err=True)
+    click.echo(f"{outcome.materialized} materializations")
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="An array of objects: asset, key, state, why.")
+@click.option("--all", "everything", is_flag=True, help="Also what is current or retired.")
+def status(as_json: bool, everything: bool) -> None:
+    """Say what is missing, outdated, failed or retired, and why."""
+    from em2cryo_assets.automation.plan import make_plan
+    from em2cryo_assets.automation.register import new_and_gone
+
+    study = _study()
+    with _instance(study) as instance:
+        change = new_and_gone(study, instance)
+        steps = make_plan(study, instance)
+    if as_json:
+        click.echo(json.dumps([step.as_row() for step in steps], indent=1, ensure_ascii=False))
+        return
+    for key_set, key in change.added:
+        click.echo(f"new        {key_set}  {key}: type em2cryo run")
+    for problem in change.problems:
+        click.echo(f"problem    {problem}")
+    counts: dict[str, int] = {}
+    for step in steps:
+        counts[step.state] = counts.get(step.state, 0) + 1
+        if everything or step.state not in ("current", "retired"):
+            click.echo(f"{step.state:<10} {step.asset:<18} {step.key or '':<24} {step.why}")
+    click.echo(", ".join(f"{number} {state}" for state, number in sorted(counts.items())) or "an empty study")
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="An array of objects, one a characteristic.")
+def verdicts(as_json: bool) -> None:
+    """Print the verdict table."""
+    from em2cryo_assets.store.tables import read_table
+
+    study = _study()
+    artifact = study.store.current("verdicts", None)
+    if artifact is None:
+        raise click.ClickException("there are no verdicts yet; type: em2cryo run")
+    table = read_table(artifact.path / "verdicts.parquet")
+    if as_json:
+        click.echo(table.to_json(orient="records", force_ascii=False, indent=1))
+        return
+    if artifact.provenance.simulated:
+        click.echo("SIMULATED DATA: not a statement about real cells.\n")
+    for row in table.to_dict("records"):
+        click.echo(_verdict_lines(row))
+    click.echo(f"report  {study.report / 'index.html'}\nstore   {study.root / 'store'}")
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def ui(arguments: tuple[str, ...]) -> None:
+    """Open the Dagster UI on the study, at 127.0.0.1 (further ARGUMENTS go to dagster dev)."""
+    study = _study()
+    os.execv(
+        sys.executable,
+        [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-m", "em2cryo_assets.definitions", *arguments],
+    )
+
+
+def _study() -> Study:
+    """Open the study and point Dagster at its home."""
+    try:
+        study = open_study()
+    except InputError as error:
+        raise click.ClickException(str(error)) from error
+    os.environ["EM2CRYO_DATA"] = str(study.root)
+    os.environ["DAGSTER_HOME"] = str(study.dagster_home)
+    return study
+
+
+def _instance(study: Study) -> Any:
+    import dagster as dg
+
+    return dg.DagsterInstance.from_config(str(study.dagster_home))
+
+
+def _verdict_lines(row: dict[str, Any]) -> str:
+    head = f"{row['verdict'].upper():<15} {row['characteristic']:<24} n: {row['n']:<32} {row['interval']}"
+    return f"{head}\n                {row['reason']}\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,284 @@
+"""One cell against one tomogram, and which cells meet which tomograms.
+
+Belongs here: the order of the steps of a pair, and the plan of pairs. Does not belong here: each step
+(`pose`, `degrade`, `controls`, `interior`), and anything over many pairs (`statistics`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from em2cryo_assets.compare.controls import homogeneous_interior, label_permuted, phase_randomised
+from em2cryo_assets.compare.degrade import common_blur_nm, cut_wide, degrade_slabs, field_of
+from em2cryo_assets.compare.interior import (
+    below_skirt,
+    contrast_order,
+    depth_nm,
+    interior_vectors,
+    label_medians,
+    normalised,
+)
+from em2cryo_assets.compare.pose import body_frame, slab_pose, wall_anchor
+from em2cryo_assets.compare.record import (
+    MIN_CYTOPLASM,
+    MIN_SUPPORT,
+    WHOLE_CELL_MODALITIES,
+    TomogramRecord,
+    why_not_comparable,
+)
+from em2cryo_assets.vocabulary import LABELS
+
+__all__ = ["PAIR_COLUMNS", "VARIANTS", "compare_pair", "plan_pairs"]
+
+PAIR_COLUMNS: Final = (
+    "cell",
+    "tomogram",
+    "unit_cell",
+    "unit_tomogram",
+    "variant",
+    "characteristic",
+    "bin",
+    "x",
+    "value",
+    "weight",
+)
+
+VARIANTS: Final = ("model", "homogeneous", "label_permuted", "phase_randomised", "reference")
+
+_SNR_RANGE: Final = (1e-2, 1e4)
+"""Estimates of a single volume may be 0 or infinite; noise of neither strength can be made."""
+
+Labels = NDArray[np.integer]
+
+
+def compare_pair(
+    density: ArrayLike,
+    labels: ArrayLike,
+    voxel_nm: float,
+    tomogram_density: ArrayLike,
+    tomogram_labels: ArrayLike,
+    record: TomogramRecord,
+    *,
+    cell: str,
+    tomogram: str,
+    seed: int,
+    unit_cell: str | None = None,
+    device: str = "cpu",
+) -> tuple[pd.DataFrame, dict[str, NDArray[np.float32]]]:
+    """Describe a fused cell, its fakes and a tomogram after bringing all to one resolution and degradation.
+
+    The tomogram is averaged to the coarsest whole multiple of its voxel that still samples the cell's twice,
+    and blurred by what the cell's voxels blur. A slab posed like the tomogram is cut from the cell, fakes
+    are made of it, and all pass through the tomogram's missing wedge and noise at once. Organelles that
+    the tomogram's labelling does not tell apart count as cytoplasm on both sides.
+
+    Parameters
+    ----------
+    density, labels : array_like, shape (z, y, x)
+        The fused cell; NumPy or dask.
+    voxel_nm : float
+        Its voxel side, nm.
+    tomogram_density, tomogram_labels : array_like, shape ``record.shape``
+        The tomogram, density high where matter is dense.
+    record : TomogramRecord
+        Of the tomogram; `TomogramRecord.fallbacks` says what had to be assumed.
+    cell, tomogram : str
+        Keys.
+    seed : int
+        Of the study; pose and noise depend on it and both keys.
+    unit_cell : str, optional
+        Independent identity of the cell, its key if absent.
+    device : str
+        Torch device.
+
+    Returns
+    -------
+    vectors : pandas.DataFrame
+        `PAIR_COLUMNS`, by variant in `VARIANTS`: those of `interior_vectors`, and contrast_order (value
+        Kendall's τ against the tomogram, x labels shared, weight pairs of them). A variant that the slab
+        cannot show (label_permuted with one compartment, say) has no rows. Empty where
+        `why_not_comparable` gives a reason.
+    slabs : dict of str to numpy.ndarray, float32
+        "tomogram", "before", "after": densities (z, y, x) on one grid, and "voxel_nm" (3,), its sides.
+        Without a comparison only "tomogram" and "voxel_nm".
+
+    Raises
+    ------
+    ValueError
+        If arrays and record disagree in shape or the fused volume holds no cell.
+    """
+    reference = np.asarray(tomogram_density, dtype=np.float32)
+    seen = np.asarray(tomogram_labels)
+    if reference.shape != record.shape or seen.shape != record.shape:
+        raise ValueError(
+            f"Tomogram {reference.shape} and labels {seen.shape} are not the record's {record.shape}."
+        )
+    if why_not_comparable(seen, record.modality):
+        slabs = {"tomogram": reference, "voxel_nm": np.asarray(record.voxel_nm, dtype=np.float32)}
+        return pd.DataFrame({c: [] for c in PAIR_COLUMNS}), slabs
+    model, model_labels = np.asarray(density), np.asarray(labels)
+    pose_seed, noise_seed, fake_seed = _seeds(seed, cell, tomogram)
+    reference, seen, record = _at_common_voxel(reference, seen, record, voxel_nm)
+    anchor, axes = None, None
+    if record.modality in WHOLE_CELL_MODALITIES:
+        axes = body_frame(seen != 0, record.voxel_nm)[1]
+    else:
+        anchor = wall_anchor(seen, record.voxel_nm)
+    pose = slab_pose(model_labels, voxel_nm, record, anchor, seed=pose_seed, body_axes=axes)
+    wide, wide_labels = cut_wide(model, model_labels, voxel_nm, pose, record, device=device)
+    fakes = {
+        "model": (wide, wide_labels),
+        "homogeneous": homogeneous_interior(wide, wide_labels),
+        "label_permuted": label_permuted(wide, wide_labels, fake_seed),
+        "phase_randomised": phase_randomised(wide, wide_labels, fake_seed),
+    }
+    made = {name: fake for name, fake in fakes.items() if fake is not None}
+    blur_nm = common_blur_nm(voxel_nm, float(np.mean(record.voxel_nm)))
+    after = degrade_slabs(
+        {name: fake[0] for name, fake in made.items()},
+        field_of(wide_labels, record),
+        record,
+        first="model",
+        blur_nm=blur_nm,
+        seed=noise_seed,
+        device=device,
+    )
+    reference = ndimage.gaussian_filter(
+        reference, [blur_nm / side for side in record.voxel_nm], mode="reflect"
+    )
+
+    shown = np.unique(seen)
+    medians = _core_medians(reference, seen, record, voxel_nm)
+    frames = [_vectors("reference", reference, seen, record, voxel_nm, medians)]
+    for name, (_, fake_labels) in made.items():
+        told = _as_told(field_of(fake_labels, record), shown)
+        if np.count_nonzero(told == LABELS["cytoplasm"]) >= MIN_SUPPORT:
+            frames.append(_vectors(name, after[name], told, record, voxel_nm, medians))
+    vectors = pd.concat(frames, ignore_index=True)
+    vectors.insert(0, "cell", cell)
+    vectors.insert(1, "tomogram", tomogram)
+    vectors.insert(2, "unit_cell", unit_cell or cell)
+    vectors.insert(3, "unit_tomogram", record.unit or tomogram)
+    slabs = {
+        "tomogram": reference,
+        "before": np.ascontiguousarray(field_of(wide, record)),
+        "after": np.ascontiguousarray(after["model"]),
+        "voxel_nm": np.asarray(record.voxel_nm, dtype=np.float32),
+    }
+    return vectors[list(PAIR_COLUMNS)], slabs
+
+
+def plan_pairs(
+    cells: Iterable[str], tomograms: Iterable[str], *, per_tomogram: int = 5, seed: int
+) -> list[tuple[str, str]]:
+    """Choose the cells that each tomogram is compared with, by the smallest hashes of the pair.
+
+    A choice depends on its own pair only (rendezvous hashing, Thaler and Ravishankar 1998): another
+    tomogram changes no other's pairs, and another cell replaces at most one pair a tomogram.
+
+    Parameters
+    ----------
+    cells, tomograms : iterable of str
+        Keys, in any order.
+    per_tomogram : int
+        Cells a tomogram, fewer where there are fewer.
+    seed : int
+        Of the choice.
+
+    Returns
+    -------
+    list of (cell, tomogram)
+        Sorted by tomogram, then cell.
+
+    Raises
+    ------
+    ValueError
+        If per_tomogram < 1.
+    """
+    if per_tomogram < 1:
+        raise ValueError(f"At least one cell a tomogram is needed, got {per_tomogram}.")
+    names = sorted(set(cells))
+    pairs = []
+    for tomogram in sorted(set(tomograms)):
+        ranked = sorted(names, key=lambda cell, t=tomogram: _digest(seed, cell, t))  # type: ignore[misc]
+        pairs += [(cell, tomogram) for cell in sorted(ranked[:per_tomogram])]
+    return pairs
+
+
+def _vectors(
+    variant: str,
+    density: NDArray[np.float32],
+    labels: Labels,
+    record: TomogramRecord,
+    model_voxel_nm: float,
+    medians: dict[int, float],
+) -> pd.DataFrame:
+    frame = interior_vectors(density, labels, record.voxel_nm, finest_nm=model_voxel_nm, contrast=medians)
+    if variant != "reference":
+        tau, shared = contrast_order(_core_medians(density, labels, record, model_voxel_nm), medians)
+        if np.isfinite(tau):
+            frame.loc[len(frame)] = ("contrast_order", 0, float(shared), tau, shared * (shared - 1) / 2)
+    frame.insert(0, "variant", variant)
+    return frame
+
+
+def _core_medians(
+    density: NDArray[np.float32], labels: Labels, record: TomogramRecord, model_voxel_nm: float
+) -> dict[int, float]:
+    """Medians of the labels, the wall's blurred skirt counted with none of them."""
+    core = below_skirt(labels, depth_nm(labels, record.voxel_nm), model_voxel_nm)
+    medians = label_medians(normalised(density, core), core)
+    medians.pop(LABELS["membrane"], None)
+    return medians
+
+
+def _as_told(labels: Labels, shown: Labels) -> Labels:
+    """Name what the tomogram's labelling never shows cytoplasm, as that labelling would."""
+    table = np.arange(len(LABELS), dtype=labels.dtype)
+    for code in range(LABELS["membrane"], len(LABELS)):
+        if code not in shown:
+            table[code] = LABELS["cytoplasm"]
+    return table[labels]
+
+
+def _at_common_voxel(
+    density: NDArray[np.float32], labels: Labels, record: TomogramRecord, model_voxel_nm: float
+) -> tuple[NDArray[np.float32], Labels, TomogramRecord]:
+    """Average by a whole factor so that the voxel is at most half the model's, and the SNR follows."""
+    from em2cryo_assets.cryoet.noise import spatial_snr
+
+    factor = max(1, int(model_voxel_nm / 2 / max(record.voxel_nm) + 1e-6))
+    cell = np.count_nonzero(labels)
+    while factor > 1 and (min(record.shape) // factor < 8 or cell / factor**3 < MIN_CYTOPLASM):
+        factor -= 1
+    snr = record.snr
+    if factor > 1:
+        nz, ny, nx = (side // factor for side in record.shape)
+        cut = density[: nz * factor, : ny * factor, : nx * factor]
+        density = cut.reshape(nz, factor, ny, factor, nx, factor).mean(axis=(1, 3, 5))
+        middle = slice(factor // 2, None, factor)
+        labels = np.ascontiguousarray(labels[middle, middle, middle][:nz, :ny, :nx])
+        dz, dy, dx = (side * factor for side in record.voxel_nm)
+        record = replace(record, shape=(nz, ny, nx), voxel_nm=(dz, dy, dx))
+        # Averaging takes out noise and hardly any signal: the ratio is measured anew where it is used.
+        snr = None
+    if snr is None or not np.isfinite(snr):
+        snr = float(spatial_snr(density, labels))
+    return density, labels, replace(record, snr=float(np.clip(snr, *_SNR_RANGE)))
+
+
+def _digest(seed: int, cell: str, tomogram: str) -> bytes:
+    return hashlib.sha256(f"{seed}|{cell}|{tomogram}".encode()).digest()
+
+
+def _seeds(seed: int, cell: str, tomogram: str) -> Sequence[int]:
+    words = np.frombuffer(_digest(seed, cell, tomogram), dtype="<u8")
+    return [int(w >> np.uint64(1)) for w in words[:3]]

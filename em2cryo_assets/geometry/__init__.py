@@ -1,0 +1,1 @@
+"""What the sciences share about shape: grids, meshes, distances, harmonics."""

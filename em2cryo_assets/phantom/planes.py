@@ -1,0 +1,142 @@
+"""Random planes through cells, as a microtome and an ion beam make them.
+
+Belongs here: drawing planes with the probabilities that stereology needs. Does not belong here: pictures.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from em2cryo_assets.phantom.body import Body, random_rotation
+from em2cryo_assets.phantom.microscopes import Plane
+
+__all__ = ["deep_plane", "profile_extent_nm", "random_plane", "wall_plane"]
+
+FloatArray = NDArray[np.float64]
+_PROBE_NM = 60.0
+
+
+def _support_nm(body: Body, direction: FloatArray) -> float:
+    """How far the body reaches along a direction (support function of its ellipsoids)."""
+    lobes = [body.mother] + ([body.bud] if body.bud is not None else [])
+    return max(
+        float(lobe.centre_nm @ direction + np.linalg.norm(lobe.semi_axes_nm * (lobe.rotation @ direction)))
+        for lobe in lobes
+    )
+
+
+def _probe(body: Body, plane: Plane) -> tuple[NDArray[np.bool_], FloatArray]:
+    """Coarse profile about the plane's centre: inside or not, and the axis of both directions, nm."""
+    reach = 2.0 * body.half_extent_nm()
+    axis = np.arange(-reach, reach + 1.0, _PROBE_NM)
+    points = plane.points_nm(np.zeros(1), axis, axis)[0]
+    return body.distance(points.reshape(-1, 3), exact=False).reshape(points.shape[:2]) < 0, axis
+
+
+def _recentred(body: Body, plane: Plane) -> tuple[Plane, float] | None:
+    """Move the plane to the middle of its profile and measure the larger side; None where it misses."""
+    inside, axis = _probe(body, plane)
+    if not inside.any():
+        return None
+    y, x = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    middle = 0.5 * np.array([axis[y[0]] + axis[y[-1]], axis[x[0]] + axis[x[-1]]])
+    side = _PROBE_NM + max(axis[y[-1]] - axis[y[0]], axis[x[-1]] - axis[x[0]])
+    return Plane(plane.centre_nm + middle @ plane.axes[1:], plane.axes), float(side)
+
+
+def random_plane(body: Body, rng: np.random.Generator) -> Plane | None:
+    """Draw an isotropic, uniformly placed plane, which meets a cell by chance.
+
+    A random plane meets large cells more often: the cell is accepted with a probability proportional to
+    its height along the normal, so that a caller who draws another cell after None samples as a section
+    through a pellet does (Weibel 1979).
+
+    Parameters
+    ----------
+    body : Body
+        Outer surface of the candidate.
+    rng : numpy.random.Generator
+        Source of randomness; its state advances.
+
+    Returns
+    -------
+    Plane or None
+        Centred on the profile; None where the plane misses this cell.
+    """
+    axes = random_rotation(rng)
+    top, bottom = _support_nm(body, axes[0]), -_support_nm(body, -axes[0])
+    # 11 µm is longer than any mother with her bud.
+    if rng.random() > (top - bottom) / 11000.0:
+        return None
+    found = _recentred(body, Plane(axes[0] * rng.uniform(bottom, top), axes))
+    return found[0] if found else None
+
+
+def profile_extent_nm(body: Body, plane: Plane) -> float:
+    """Larger side of the bounding box of the cell's profile, nm; 0 where the plane misses."""
+    found = _recentred(body, plane)
+    return found[1] if found else 0.0
+
+
+def wall_plane(body: Body, rng: np.random.Generator, depth_nm: float) -> Plane:
+    """Place a lamella through the cell with a piece of wall in view.
+
+    Parameters
+    ----------
+    body : Body
+        Outer surface of the cell.
+    rng : numpy.random.Generator
+        Source of randomness; its state advances.
+    depth_nm : float
+        The middle of the picture lies between the outline and about this depth.
+
+    Returns
+    -------
+    Plane
+        Centred near the outline of a random profile; the inclination of the wall against the lamella is
+        whatever it happens to be.
+    """
+    while True:
+        axes = random_rotation(rng)
+        top, bottom = _support_nm(body, axes[0]), -_support_nm(body, -axes[0])
+        inside, axis = _probe(body, plane := Plane(axes[0] * rng.uniform(bottom, top), axes))
+        rim = np.argwhere(inside & ~_eroded(inside))
+        # Profiles of small caps are not chosen for a lamella.
+        if inside.sum() * _PROBE_NM**2 < 3e6:
+            continue
+        point = rim[rng.integers(len(rim))]
+        inward = np.argwhere(inside).mean(axis=0) - point
+        inward /= np.linalg.norm(inward)
+        # The cell is what is looked at: the middle of the picture lies on the inner side of the outline.
+        shift = axis[point] + inward * rng.uniform(0.0, depth_nm) + rng.uniform(-100.0, 100.0, 2)
+        return Plane(plane.centre_nm + shift @ axes[1:], axes)
+
+
+def _eroded(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    out = mask.copy()
+    for axis in (0, 1):
+        out &= np.roll(mask, 1, axis) & np.roll(mask, -1, axis)
+    return out
+
+
+def deep_plane(body: Body, rng: np.random.Generator, clearance_nm: float) -> Plane:
+    """Place a lamella so deep in the cell that no wall is in view.
+
+    Parameters
+    ----------
+    body : Body
+        Outer surface of the cell.
+    rng : numpy.random.Generator
+        Source of randomness; its state advances.
+    clearance_nm : float
+        Least distance of the centre from the outer surface.
+
+    Returns
+    -------
+    Plane
+        With a random direction.
+    """
+    reach = body.half_extent_nm()
+    while True:
+        point = rng.uniform(-reach, reach, 3)
+        if float(body.distance(point[None])[0]) < -clearance_nm:
+            return Plane(point, random_rotation(rng))

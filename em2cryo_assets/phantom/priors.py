@@ -1,0 +1,99 @@
+"""What the simulated population is made of, in one table.
+
+Belongs here: every number that describes the simulated cells, with its unit and where it comes from.
+Does not belong here: intensities of a microscope (`contrast`), numbers of files in a study (`study`).
+"""
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+
+__all__ = ["PRIORS", "Prior", "draw"]
+
+_ASSUMED = "assumed"
+
+
+@dataclass(frozen=True)
+class Prior:
+    """A normal distribution cut off at both ends.
+
+    Parameters
+    ----------
+    mean, sd : float
+        Of the normal distribution before it is cut off.
+    low, high : float
+        Values outside are drawn again.
+    unit : str
+        Unit of all four numbers, "" for ratios.
+    source : str
+        A publication, or "assumed".
+    """
+
+    mean: float
+    sd: float
+    low: float
+    high: float
+    unit: str
+    source: str
+
+
+PRIORS: Final = MappingProxyType(
+    {
+        # -- the outer surface ------------------------------------------------------------------
+        "equivalent_radius": Prior(
+            2250, 150, 1800, 2700, "nm", "diploid, 42 to 49 µm³: Jorgensen 2002, 2007"
+        ),
+        "axis_ratio": Prior(1.17, 0.06, 1.02, 1.40, "", "long over middle axis; assumed, Jorgensen 2002"),
+        "short_over_middle": Prior(0.95, 0.03, 0.86, 1.00, "", _ASSUMED),
+        "egg": Prior(0.020, 0.010, 0.0, 0.045, "", "pear shape, share of the radius; assumed"),
+        "unevenness": Prior(0.0, 0.006, -0.015, 0.015, "", "smooth bumps, share of the radius; assumed"),
+        "drying_linear": Prior(0.85, 0.02, 0.80, 0.90, "", "critical-point drying; assumed"),
+        # -- budding ------------------------------------------------------------------------------
+        "budded_fraction": Prior(0.35, 0.0, 0.0, 1.0, "", "exponential culture; assumed"),
+        "bud_radius": Prior(0.50, 0.14, 0.25, 0.75, "", "bud over mother, linear; assumed"),
+        "bud_angle": Prior(0.0, 25.0, -70.0, 70.0, "deg", "from the long axis: bipolar; Chant 1995"),
+        "scars": Prior(1.6, 1.2, 0.0, 4.0, "", "bud scars a cell; assumed"),
+        "scar_radius": Prior(420, 40, 330, 520, "nm", "ring of chitin, 1 µm across; assumed"),
+        "scar_height": Prior(70, 15, 40, 110, "nm", _ASSUMED),
+        # -- shells -------------------------------------------------------------------------------
+        "wall_thickness": Prior(150, 14, 110, 195, "nm", "100 to 200 nm; Klis 2006"),
+        "membrane_thickness": Prior(10, 0.0, 1, 100, "nm", "stained bilayer with its shoulder; assumed"),
+        "envelope_thickness": Prior(30, 0.0, 1, 100, "nm", "two membranes and the lumen; assumed"),
+        # -- bodies inside ------------------------------------------------------------------------
+        "nucleus_fraction": Prior(0.072, 0.006, 0.055, 0.09, "", "of the cell volume; Jorgensen 2007"),
+        "vacuole_fraction": Prior(0.095, 0.035, 0.03, 0.18, "", "of the cell volume; assumed"),
+        "mitochondria": Prior(6, 1.2, 3, 9, "", "tubes a cell; assumed"),
+        "mitochondrion_length": Prior(3400, 900, 1500, 6000, "nm", _ASSUMED),
+        "mitochondrion_radius": Prior(190, 20, 140, 240, "nm", "0.2 to 0.6 µm wide; assumed"),
+        "droplets": Prior(12, 3, 5, 20, "", "lipid droplets a cell; assumed"),
+        "droplet_radius": Prior(230, 45, 140, 340, "nm", _ASSUMED),
+        "ribosomes": Prior(1.5e4, 0.0, 0.0, 1e5, "1/µm³ of cytoplasm", _ASSUMED),
+        "ribosome_radius": Prior(12.5, 0.0, 1, 100, "nm", "25 nm across"),
+        "gap": Prior(70, 0.0, 1, 1000, "nm", "least distance between two bodies; assumed"),
+    }
+)
+"""Everything the population is drawn from, by name."""
+
+
+def draw(name: str, rng: np.random.Generator) -> float:
+    """One value of a prior.
+
+    Parameters
+    ----------
+    name : str
+        Key of `PRIORS`.
+    rng : numpy.random.Generator
+        Source of randomness; its state advances.
+
+    Returns
+    -------
+    float
+        In the unit of the prior.
+    """
+    prior = PRIORS[name]
+    while True:
+        value = float(rng.normal(prior.mean, prior.sd))
+        if prior.low <= value <= prior.high:
+            return value

@@ -1,0 +1,342 @@
+"""A whole simulated cell: one description that every simulated microscope looks at.
+
+Belongs here: what lies where in a cell, sampled at any points, sharp (labels) or as shares of materials.
+Does not belong here: noise, blur, projection, files.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from em2cryo_assets.geometry.grid import Grid
+from em2cryo_assets.phantom.body import Body, draw_body
+from em2cryo_assets.phantom.contrast import LABEL_OF_MATERIAL, MATERIALS, density, jittered
+from em2cryo_assets.phantom.organelles import Organelles, draw_organelles
+from em2cryo_assets.phantom.priors import PRIORS, draw
+from em2cryo_assets.vocabulary import LABELS, ORGANELLES
+
+__all__ = ["Cell", "Sample", "Scar", "Truth", "body_of", "draw_cell", "grid_points"]
+
+FloatArray = NDArray[np.float64]
+
+_FRINGE_NM = 22.0
+_CRISTA_PERIOD_NM = 95.0
+_CHUNK = 200_000
+
+
+@dataclass(frozen=True)
+class Scar:
+    """A ring of chitin on the mother's surface.
+
+    Parameters
+    ----------
+    direction : numpy.ndarray, shape (3,)
+        Unit vector from the centre to the middle of the scar, (z, y, x).
+    radius_nm : float
+        Of the ring, along the surface.
+    height_nm : float
+        Of the ring above the surface.
+    """
+
+    direction: FloatArray
+    radius_nm: float
+    height_nm: float
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What `Cell.sample` found.
+
+    Parameters
+    ----------
+    labels : numpy.ndarray, uint8
+        Codes of `vocabulary.LABELS` at the points.
+    density : numpy.ndarray, float32
+        Density at the points, high = dense.
+    """
+
+    labels: NDArray[np.uint8]
+    density: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Measured on the scene itself, by counting on a fine grid.
+
+    Parameters
+    ----------
+    volume_um3 : float
+        Of the cell with wall and bud.
+    fractions : mapping of str to float
+        Volume of wall and of each organelle over the volume of the cell.
+    semi_axes_nm : tuple of float
+        Half axes of the ellipsoid with the same moments, longest first.
+    wall_thickness_nm : float
+        Along the normal, away from scars.
+    budded : bool
+        Whether it has a bud.
+    """
+
+    volume_um3: float
+    fractions: Mapping[str, float]
+    semi_axes_nm: tuple[float, float, float]
+    wall_thickness_nm: float
+    budded: bool
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the simulated population, in its own frame.
+
+    The mother's centre is the origin and her long axis is x. Positions are (z, y, x) in nm.
+
+    Parameters
+    ----------
+    body : Body
+        Outer surface.
+    organelles : Organelles
+        Bodies inside.
+    scars : tuple of Scar
+        Rings on the wall.
+    wall_nm : float
+        Thickness of the wall along its normal.
+    """
+
+    body: Body
+    organelles: Organelles
+    scars: tuple[Scar, ...]
+    wall_nm: float
+
+    def outer_distance(self, points_nm: FloatArray, *, exact: bool = True) -> FloatArray:
+        """Signed distance to the outside of the wall with its scars, (N, 3) to (N,), nm."""
+        distance = self.body.distance(points_nm, exact=exact)
+        return distance - self._scar_height(points_nm, distance)
+
+    def _scar_height(self, points_nm: FloatArray, distance: FloatArray) -> FloatArray:
+        height = np.zeros(len(points_nm))
+        near = np.flatnonzero(np.abs(distance) < 250.0)
+        if not self.scars or not near.size:
+            return height
+        p = points_nm[near]
+        radius = np.linalg.norm(p, axis=1)
+        for scar in self.scars:
+            cosine = np.clip(p @ scar.direction / np.maximum(radius, 1e-9), -1.0, 1.0)
+            along = np.arccos(cosine) * radius
+            ring = np.exp(-(((along - scar.radius_nm) / 75.0) ** 2))
+            plateau = 0.35 / (1.0 + np.exp((along - scar.radius_nm) / 40.0))
+            height[near] += scar.height_nm * (ring + plateau)
+        return height
+
+    def coverage(self, points_nm: FloatArray, softness_nm: float) -> NDArray[np.float32]:
+        """Share of every material in a small ball about each point.
+
+        Shares are linear in the distance to each interface and those of one interface cancel, so that
+        layers thinner than the ball keep their total mass.
+
+        Parameters
+        ----------
+        points_nm : numpy.ndarray, float64, shape (..., 3)
+            Positions in the frame of the cell, (z, y, x).
+        softness_nm : float
+            Width of the transition at an interface; the spacing of the samples is a good choice.
+
+        Returns
+        -------
+        numpy.ndarray, float32, shape (12, ...)
+            In the order of `contrast.MATERIALS`; sums to 1 at each point.
+        """
+        flat = np.asarray(points_nm, dtype=np.float64).reshape(-1, 3)
+        out = np.zeros((len(MATERIALS), len(flat)), dtype=np.float32)
+        reach = self.body.half_extent_nm() + 200.0
+        inside = np.flatnonzero(np.einsum("ij,ij->i", flat, flat) < reach**2)
+        out[0] = 1.0
+        for start in range(0, inside.size, _CHUNK):
+            block = inside[start : start + _CHUNK]
+            out[:, block] = self._coverage(flat[block], softness_nm)
+        return out.reshape(len(MATERIALS), *np.shape(points_nm)[:-1])
+
+    def _coverage(self, p: FloatArray, softness: float) -> NDArray[np.float32]:
+        membrane = PRIORS["membrane_thickness"].mean
+        smooth = self.body.distance(p)
+        outer = smooth - self._scar_height(p, smooth)
+        cortex = smooth + self.wall_nm + membrane
+
+        def inside(distance: FloatArray) -> FloatArray:
+            return np.clip(0.5 - distance / softness, 0.0, 1.0)
+
+        share = {name: np.zeros(len(p)) for name in MATERIALS}
+        in_outer, in_inner = inside(outer), inside(smooth + self.wall_nm)
+        in_fringe = inside(outer + _FRINGE_NM)
+        in_cortex = inside(cortex)
+        share["outside"] = 1.0 - in_outer
+        share["fringe"] = in_outer - np.maximum(in_fringe, in_inner)
+        share["wall"] = np.maximum(in_fringe, in_inner) - in_inner
+        share["membrane"] = in_inner - in_cortex
+        rest = in_cortex
+        deep = np.flatnonzero(cortex < softness)
+        if deep.size:
+            bodies = self._bodies(p[deep], cortex[deep], softness)
+            for name, values in bodies.items():
+                share[name][deep] += values
+                rest[deep] -= values
+        share["cytoplasm"] = np.maximum(rest, 0.0)
+        return np.stack([share[name] for name in MATERIALS]).astype(np.float32)
+
+    def _bodies(self, p: FloatArray, cortex: FloatArray, softness: float) -> dict[str, FloatArray]:
+        """Shares of what lies in the cytoplasm, for points inside the plasma membrane."""
+        membrane, envelope = PRIORS["membrane_thickness"].mean, PRIORS["envelope_thickness"].mean
+
+        def inside(distance: FloatArray) -> FloatArray:
+            return np.clip(0.5 - distance / softness, 0.0, 1.0)
+
+        nucleus = self.organelles.nucleus.distance(p)
+        in_nucleus, in_chromatin = inside(nucleus), inside(nucleus + envelope)
+        in_nucleolus = np.minimum(inside(self.organelles.nucleus.nucleolus_distance(p)), in_chromatin)
+        vacuole = self.organelles.vacuole_distance(p, nucleus, cortex)
+        in_vacuole, in_sap = inside(vacuole), inside(vacuole + membrane)
+        out = {
+            "nucleus": in_chromatin - in_nucleolus,
+            "nucleolus": in_nucleolus,
+            "vacuole": in_sap,
+            "lipid_droplet": inside(self.organelles.droplet_distance(p)),
+            "mitochondrion": np.zeros(len(p)),
+            "cristae": np.zeros(len(p)),
+        }
+        rims = in_nucleus - in_chromatin + in_vacuole - in_sap
+        for tube in self.organelles.tubes:
+            distance, along = tube.distance(p, softness)
+            in_tube, in_matrix = inside(distance), inside(distance + membrane)
+            # Cristae stand across the tube and touch one side of it or the other.
+            stripe = np.clip(2.2 * np.cos(2 * np.pi * along / _CRISTA_PERIOD_NM) - 0.9, 0.0, 1.0)
+            rims += in_tube - in_matrix
+            out["cristae"] += in_matrix * stripe
+            out["mitochondrion"] += in_matrix * (1.0 - stripe)
+        out["envelope"] = rims
+        return out
+
+    def _body_distances(self, p: FloatArray, smooth: FloatArray, margin_nm: float) -> dict[str, FloatArray]:
+        """Signed distance to each kind of organelle with its envelope, given the distance to the body."""
+        nucleus = self.organelles.nucleus.distance(p)
+        cortex = smooth + self.wall_nm + PRIORS["membrane_thickness"].mean
+        tubes = np.full(len(p), np.inf)
+        for tube in self.organelles.tubes:
+            np.minimum(tubes, tube.distance(p, margin_nm)[0], out=tubes)
+        return {
+            "nucleus": nucleus,
+            "vacuole": self.organelles.vacuole_distance(p, nucleus, cortex),
+            "mitochondrion": tubes,
+            "lipid_droplet": self.organelles.droplet_distance(p),
+        }
+
+    def labels(self, points_nm: FloatArray) -> NDArray[np.uint8]:
+        """Label code at each point, (..., 3) to (...), with sharp interfaces."""
+        return self._sharp(points_nm)[1]
+
+    def _sharp(self, points_nm: FloatArray) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        coverage = self.coverage(points_nm, 1e-3)
+        material = np.argmax(coverage, axis=0)
+        labels = LABEL_OF_MATERIAL[material]
+        # An envelope belongs to the body that it encloses; three kinds of body share that material.
+        rim = material == MATERIALS.index("envelope")
+        if np.any(rim):
+            p = np.asarray(points_nm, dtype=np.float64)[rim]
+            distances = self._body_distances(p, self.body.distance(p), 1.0)
+            kinds = ("nucleus", "vacuole", "mitochondrion")
+            nearest = np.argmin(np.stack([distances[kind] for kind in kinds]), axis=0)
+            labels[rim] = np.array([LABELS[kind] for kind in kinds], dtype=np.uint8)[nearest]
+        return coverage, labels
+
+    def sample(self, points_nm: FloatArray | Grid, modality: str = "tem") -> Sample:
+        """Labels and noiseless density at points or on a grid.
+
+        Parameters
+        ----------
+        points_nm : numpy.ndarray of shape (..., 3), or Grid
+            Positions in the frame of the cell.
+        modality : str
+            Key of `contrast.CONTRASTS`.
+
+        Returns
+        -------
+        Sample
+            Arrays of shape (...) or of the grid.
+        """
+        points = grid_points(points_nm) if isinstance(points_nm, Grid) else np.asarray(points_nm, float)
+        coverage, labels = self._sharp(points)
+        table = jittered(modality, np.random.default_rng(0), 0.0)
+        return Sample(labels, density(coverage, table))
+
+    def truth(self, voxel_nm: float = 90.0) -> Truth:
+        """Volume, fractions and axes by counting on a grid of the given voxel side."""
+        reach = self.body.half_extent_nm() + 2 * voxel_nm
+        axis = np.arange(-reach, reach + voxel_nm, voxel_nm)
+        points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
+        points = points[self.body.distance(points, exact=False) < voxel_nm + 150.0]
+        smooth = self.body.distance(points)
+
+        def share(distance: FloatArray) -> FloatArray:
+            return np.clip(0.5 - distance / voxel_nm, 0.0, 1.0)
+
+        inside = share(smooth - self._scar_height(points, smooth))
+        total = float(inside.sum())
+        distances = self._body_distances(points, smooth, voxel_nm)
+        fractions = {
+            "wall": 1.0 - float(share(smooth + self.wall_nm).sum()) / total,
+            **{name: float(share(distances[name]).sum()) / total for name in ORGANELLES},
+        }
+        centred = points - np.average(points, axis=0, weights=inside)
+        moments = np.linalg.eigvalsh((centred * inside[:, None]).T @ centred / total)[::-1]
+        axes = np.sqrt(5.0 * moments)
+        return Truth(
+            total * voxel_nm**3 * 1e-9,
+            fractions,
+            (float(axes[0]), float(axes[1]), float(axes[2])),
+            self.wall_nm,
+            self.body.bud is not None,
+        )
+
+
+def grid_points(grid: Grid) -> FloatArray:
+    """Centres of all voxels, float64, shape (z, y, x, 3), nm."""
+    axes = [grid.axis_nm(axis) for axis in range(3)]
+    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+
+
+def body_of(seed: int) -> Body:
+    """Outer surface of `draw_cell(seed)`, without the work of filling it."""
+    return draw_body(np.random.default_rng([seed, 0]))
+
+
+def draw_cell(seed: int) -> Cell:
+    """One cell of the population.
+
+    Parameters
+    ----------
+    seed : int
+        The same number gives the same cell.
+
+    Returns
+    -------
+    Cell
+        In its own frame.
+    """
+    body = body_of(seed)
+    rng = np.random.default_rng([seed, 1])
+    wall = draw("wall_thickness", rng)
+    scars: list[Scar] = []
+    for _ in range(round(draw("scars", rng))):
+        pole = 1.0 if rng.random() < 0.7 else -1.0
+        direction = np.array([*(0.55 * rng.normal(size=2)), pole])
+        direction /= np.linalg.norm(direction)
+        scar = Scar(direction, draw("scar_radius", rng), draw("scar_height", rng))
+        under_bud = body.bud is not None and float(direction @ _unit(body.bud.centre_nm)) > 0.86
+        if not under_bud and all(float(direction @ other.direction) < 0.90 for other in scars):
+            scars.append(scar)
+    organelles = draw_organelles(body, wall + PRIORS["membrane_thickness"].mean, rng)
+    return Cell(body, organelles, tuple(scars), wall)
+
+
+def _unit(vector: FloatArray) -> FloatArray:
+    return vector / np.linalg.norm(vector)

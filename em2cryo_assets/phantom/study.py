@@ -1,0 +1,315 @@
+"""A whole simulated study as raw files with sidecars.
+
+Belongs here: how many pictures of which kind, from which cells, with which settings; what an electron
+microscopist would have written beside them; and the truth, outside the inbox.
+Does not belong here: how a picture comes about (`microscopes`, `pile`).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from em2cryo_assets.formats.sidecar import write_sidecar
+from em2cryo_assets.phantom.annotate import burn_scale_bar, data_bar
+from em2cryo_assets.phantom.body import random_rotation
+from em2cryo_assets.phantom.fields import arrange
+from em2cryo_assets.phantom.microscopes import cryo_slab, soft_x_ray, tem_section
+from em2cryo_assets.phantom.pile import drop_cells, resting_rotation, sem_image, trace_relief
+from em2cryo_assets.phantom.planes import deep_plane, profile_extent_nm, random_plane, wall_plane
+from em2cryo_assets.phantom.priors import draw
+from em2cryo_assets.phantom.raw_files import write_fei_tiff, write_mrc, write_png
+from em2cryo_assets.phantom.scene import Cell, Truth, body_of, draw_cell
+
+__all__ = ["DEMO_SEED", "write_study"]
+
+DEMO_SEED: Final = 20260
+"""Seed of the committed demo study."""
+
+_COMMON: Final = {
+    "strain": "simulated diploid yeast",
+    "medium": "YPD, 30 °C",
+    "licence": "CC0-1.0",
+    "source": "em2cryo_assets.phantom",
+    "simulated": True,
+}
+_SEM_SHAPE, _SEM_PIXEL_NM, _DATA_BAR_ROWS = (768, 1024), 18.0, 60
+_TEM_PIXELS, _TEM_PIXEL_STEPS_NM, _SECTION_NM = 416, (10.5, 11.8, 13.9, 16.4, 20.0, 25.0), 80.0
+_SLAB_SHAPE, _SLAB_VOXEL_NM = (30, 120, 120), 8.0
+_WHOLE_SIDE, _WHOLE_VOXEL_STEPS_NM = 72, (76.0, 84.0, 95.0, 110.0, 130.0, 150.0)
+_KINDS: Final = ("live", "sem", "tem", "lamella", "whole-cell", "layout", "picture")
+
+
+class _Seeds:
+    """One independent seed for every purpose, so that asking for more files leaves the others as they are."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def __call__(self, kind: str, *index: int) -> int:
+        words = np.random.SeedSequence([self.seed, _KINDS.index(kind), *index]).generate_state(2)
+        return int(words[0]) << 32 | int(words[1])
+
+
+def write_study(
+    folder: Path,
+    *,
+    seed: int = DEMO_SEED,
+    fields: int = 2,
+    cells_per_field: int = 9,
+    sections: int = 20,
+    lamellae: int = 8,
+    whole_cells: int = 12,
+) -> list[Path]:
+    """Write raw files and sidecars of a simulated study.
+
+    Every picture shows other cells of one population; a file depends on the seed and on its own number
+    only.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Study folder; ``inbox/sem``, ``inbox/tem`` and ``inbox/tomogram`` are made where they are missing,
+        and ``truth.json`` is written beside the inbox, for tests.
+    seed : int
+        The same seed gives the same bytes.
+    fields, cells_per_field : int
+        SEM pictures, alternately PNG with a burnt-in scale bar and TIFF with tags and data bar.
+    sections : int
+        TEM sections, four to a block.
+    lamellae : int
+        Tomograms of a lamella; the last two of more than three show no wall, and the fourth has lost its
+        tilts.
+    whole_cells : int
+        Soft X-ray volumes.
+
+    Returns
+    -------
+    list of pathlib.Path
+        Raw files in the order of writing (sidecars lie beside them).
+    """
+    seeds = _Seeds(seed)
+    for kind in ("sem", "tem", "tomogram"):
+        (folder / "inbox" / kind).mkdir(parents=True, exist_ok=True)
+    truth: dict[str, Any] = {}
+    paths = [
+        *_write_fields(folder / "inbox" / "sem", seeds, fields, cells_per_field, truth),
+        *_write_sections(folder / "inbox" / "tem", seeds, sections, truth),
+        *_write_lamellae(folder / "inbox" / "tomogram", seeds, lamellae, truth),
+        *_write_whole_cells(folder / "inbox" / "tomogram", seeds, whole_cells, truth),
+    ]
+    report = {"seed": seed, "population": _population(truth), "pictures": truth}
+    (folder / "truth.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    return paths
+
+
+def _live_diameter_um(seeds: _Seeds) -> float:
+    """Mean diameter of 40 more living cells, as a light microscopist would report it.
+
+    The diameter of the sphere that holds as much as the whole cell, bud and all.
+    """
+    diameters = []
+    for index in range(40):
+        body = body_of(seeds("live", index))
+        axis = np.arange(-body.half_extent_nm(), body.half_extent_nm(), 160.0)
+        points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
+        inside = np.clip(0.5 - body.distance(points, exact=False) / 160.0, 0.0, 1.0).sum()
+        diameters.append((6.0 / np.pi * inside * 0.160**3) ** (1.0 / 3.0))
+    return round(float(np.mean(diameters)), 2)
+
+
+def _write_fields(folder: Path, seeds: _Seeds, count: int, cells: int, truth: dict[str, Any]) -> list[Path]:
+    live_um = _live_diameter_um(seeds) if count else 0.0
+    paths = []
+    for field in range(count):
+        rng = np.random.default_rng(seeds("layout", field))
+        shrink = draw("drying_linear", rng)
+        members = [draw_cell(seeds("sem", field, i)) for i in range(cells)]
+        reliefs = [trace_relief(c, resting_rotation(rng), shrink, _SEM_PIXEL_NM) for c in members]
+        clear = max(1, round(0.6 * cells))
+        centres = arrange(reliefs, _SEM_SHAPE, (50, 300), clear=clear, seed=seeds("layout", field, 1))
+        pile = drop_cells(reliefs, centres, _SEM_SHAPE)
+        pixels = sem_image(pile, _SEM_PIXEL_NM, seed=seeds("picture", 0, field))
+        sidecar = {
+            **_COMMON,
+            "modality": "sem",
+            "tilt_deg": 0.0,
+            "detector": "ETD, secondary electrons",
+            "coating": "8 nm Pt",
+            "fixation": "glutaraldehyde, osmium",
+            "drying": "critical point",
+            "live_cell_diameter_um": live_um,
+        }
+        if field % 2:
+            path = folder / f"field-{field + 1:02d}.tif"
+            bar = data_bar(
+                _SEM_SHAPE[1], _DATA_BAR_ROWS, _SEM_PIXEL_NM, 5,
+                ["HV 5.00 kV", "WD 5.0 mm", f"HFW {_SEM_SHAPE[1] * _SEM_PIXEL_NM / 1000:.1f} µm", "ETD"],
+            )  # fmt: skip
+            write_fei_tiff(
+                path, np.concatenate([pixels, bar]),
+                pixel_size_nm=_SEM_PIXEL_NM, data_bar_rows=_DATA_BAR_ROWS, stage_tilt_deg=0.0,
+            )  # fmt: skip
+        else:
+            path = write_png(folder / f"field-{field + 1:02d}.png", burn_scale_bar(pixels, _SEM_PIXEL_NM, 5))
+            sidecar["scale_bar"] = "5 um"
+        write_sidecar(path, sidecar)
+        paths.append(path)
+        for i, (cell, visible, centre) in enumerate(zip(members, pile.visible, centres, strict=True)):
+            truth[f"{path.name}/{i + 1}"] = {
+                **_record(cell.truth()),
+                "shrink": shrink,
+                "visible": round(visible, 4),
+                "centre_px": list(centre),
+            }
+    return paths
+
+
+def _write_sections(folder: Path, seeds: _Seeds, count: int, truth: dict[str, Any]) -> list[Path]:
+    paths: list[Path] = []
+    for number in range(count):
+        candidate = 0
+        while True:
+            rng = np.random.default_rng(seeds("tem", number, candidate, 1))
+            plane = random_plane(body_of(seeds("tem", number, candidate)), rng)
+            if plane is not None:
+                break
+            candidate += 1
+        cell = draw_cell(seeds("tem", number, candidate))
+        # Magnifications come in steps; the one that shows the whole profile is chosen.
+        extent = profile_extent_nm(cell.body, plane)
+        fitting = [step for step in _TEM_PIXEL_STEPS_NM if extent < 0.92 * _TEM_PIXELS * step]
+        pixel_nm = fitting[0] if fitting else _TEM_PIXEL_STEPS_NM[-1]
+        image = tem_section(
+            cell, plane, (_TEM_PIXELS, _TEM_PIXELS), pixel_nm,
+            thickness_nm=_SECTION_NM, seed=seeds("picture", 1, number),
+        )  # fmt: skip
+        grey = np.clip(np.round(255.0 * (0.93 - 0.80 * image)), 0, 255).astype(np.uint8)
+        path = write_png(folder / f"section-{number + 1:02d}.png", grey)
+        write_sidecar(
+            path,
+            {
+                **_COMMON,
+                "modality": "tem",
+                "pixel_size_nm": pixel_nm,
+                "section_thickness_nm": _SECTION_NM,
+                "contrast": "dark-is-dense",
+                "sampling": "random",
+                "block": f"block-{number // 4 + 1}",
+                "cell": f"tem-cell-{number + 1:02d}",
+                "fixation": "high-pressure freezing, freeze substitution",
+                "resin": "Epon",
+                "notes": "not compressed by the knife",
+            },
+        )
+        paths.append(path)
+        truth[path.name] = _record(cell.truth())
+    return paths
+
+
+def _write_lamellae(folder: Path, seeds: _Seeds, count: int, truth: dict[str, Any]) -> list[Path]:
+    paths: list[Path] = []
+    for number in range(count):
+        cell = draw_cell(seeds("lamella", number))
+        rng = np.random.default_rng(seeds("lamella", number, 1))
+        without_wall = count > 3 and number >= count - 2
+        plane = deep_plane(cell.body, rng, 1000.0) if without_wall else wall_plane(cell.body, rng, 350.0)
+        tilts = np.arange(-60.0, 61.0, 3.0) if number != 1 else np.arange(-54.0, 55.0, 3.0)
+        volume = cryo_slab(
+            cell, plane, _SLAB_SHAPE, _SLAB_VOXEL_NM, tilts.tolist(),
+            snr=rng.uniform(8.0, 16.0), seed=seeds("picture", 2, number),
+        )  # fmt: skip
+        low, high = np.percentile(volume, [0.1, 99.9])
+        # Dark = dense, as IMOD writes it.
+        stored = np.clip(np.round(120.0 - 240.0 * (volume - low) / (high - low)), -127, 127).astype(np.int8)
+        ending = "mrc" if number % 2 else "mrc.gz"
+        path = write_mrc(
+            folder / f"lamella-{number + 1:02d}.{ending}", stored, voxel_nm=_SLAB_VOXEL_NM, label="simulated"
+        )
+        sidecar: dict[str, Any] = {
+            **_COMMON,
+            "modality": "lamella",
+            "contrast": "dark-is-dense",
+            "denoised": False,
+            "cell": f"cryo-cell-{number + 1:02d}",
+        }
+        if number == 3:
+            sidecar["notes"] = "the record of the tilts was lost"
+        else:
+            sidecar["tilts_deg"] = tilts.tolist()
+        write_sidecar(path, sidecar)
+        paths.append(path)
+        truth[path.name] = {**_record(cell.truth()), "wall_in_view": not without_wall}
+    return paths
+
+
+def _write_whole_cells(folder: Path, seeds: _Seeds, count: int, truth: dict[str, Any]) -> list[Path]:
+    paths: list[Path] = []
+    for number in range(count):
+        cell = draw_cell(seeds("whole-cell", number))
+        axes = random_rotation(np.random.default_rng(seeds("whole-cell", number, 1)))
+        extent = _largest_extent_nm(cell, axes)
+        fitting = [step for step in _WHOLE_VOXEL_STEPS_NM if extent < (_WHOLE_SIDE - 8) * step]
+        voxel_nm = fitting[0] if fitting else _WHOLE_VOXEL_STEPS_NM[-1]
+        volume = soft_x_ray(cell, axes, (_WHOLE_SIDE,) * 3, voxel_nm, seed=seeds("picture", 3, number))
+        stored = np.clip(np.round(110.0 * volume), 0, 127).astype(np.int8)
+        path = write_mrc(
+            folder / f"whole-cell-{number + 1:02d}.mrc.gz", stored, voxel_nm=voxel_nm, label="simulated"
+        )
+        write_sidecar(
+            path,
+            {
+                **_COMMON,
+                "modality": "soft-x-ray",
+                "contrast": "bright-is-dense",
+                "denoised": False,
+                "cell": f"xray-cell-{number + 1:02d}",
+            },
+        )
+        paths.append(path)
+        truth[path.name] = _record(cell.truth())
+    return paths
+
+
+def _largest_extent_nm(cell: Cell, axes: NDArray[np.float64]) -> float:
+    """Largest side of the cell's bounding box along given axes, nm."""
+    reach = cell.body.half_extent_nm()
+    axis = np.arange(-reach, reach + 1, 150.0)
+    points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
+    inside = points[cell.outer_distance(points, exact=False) < 0] @ axes.T
+    return float(np.ptp(inside, axis=0).max()) + 150.0
+
+
+def _record(truth: Truth) -> dict[str, Any]:
+    return {
+        "volume_um3": round(truth.volume_um3, 3),
+        "wall_thickness_nm": round(truth.wall_thickness_nm, 2),
+        "semi_axes_nm": [round(a, 1) for a in truth.semi_axes_nm],
+        "axis_ratio": round(truth.semi_axes_nm[0] / truth.semi_axes_nm[2], 4),
+        "fractions": {name: round(value, 5) for name, value in truth.fractions.items()},
+        "budded": truth.budded,
+    }
+
+
+def _population(truth: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Summarise the population from all cells of the study taken together."""
+    cells: Sequence[Mapping[str, Any]] = list(truth.values())
+    if not cells:
+        return {}
+    volumes = np.array([c["volume_um3"] for c in cells])
+    names = list(cells[0]["fractions"])
+    shares = {name: np.array([c["fractions"][name] for c in cells]) for name in names}
+    log_volume = np.log(volumes)
+    return {
+        "cells": len(cells),
+        "budded_share": float(np.mean([c["budded"] for c in cells])),
+        "log_volume_mean": float(log_volume.mean()),
+        "log_volume_sd": float(log_volume.std(ddof=1)) if len(cells) > 1 else 0.0,
+        "wall_thickness_mean_nm": float(np.mean([c["wall_thickness_nm"] for c in cells])),
+        "axis_ratio_mean": float(np.mean([c["axis_ratio"] for c in cells])),
+        # Volume-weighted, as the ratio estimator of stereology estimates it.
+        "volume_fractions": {n: float(np.sum(s * volumes) / volumes.sum()) for n, s in shares.items()},
+    }

@@ -1,0 +1,224 @@
+"""Tables as rows of words, ready for the template.
+
+Belongs here: numbers to text, order of rows, what is said where a value is missing. Does not belong
+here: markup.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import pandas as pd
+from markupsafe import Markup
+
+from em2cryo_assets.report.charts import depth_chart, fractions_chart, interval_chart, number
+from em2cryo_assets.report.data import ProvenanceRow
+from em2cryo_assets.report.words import ATLAS_WORDS, VERDICTS, Bilingual, characteristic_name
+
+__all__ = ["AtlasTable", "VerdictRow", "atlas", "measurement_rows", "provenance", "tally", "verdict_rows"]
+
+_FACTS = (
+    ("estimate_model", Bilingual("model", "모델")),
+    ("estimate_reference", Bilingual("reference", "기준")),
+    ("difference", Bilingual("difference", "차이")),
+    ("interval", Bilingual("interval", "구간")),
+    ("margin", Bilingual("margin δ", "허용 한계 δ")),
+    ("margin_reason", Bilingual("why this margin", "한계의 근거")),
+    ("n", Bilingual("n", "표본 수")),
+    ("control", Bilingual("control", "대조군")),
+    ("control_result", Bilingual("control's result", "대조군 결과")),
+    ("limiting_cause", Bilingual("limited by", "제한 요인")),
+    ("would_change", Bilingual("what would change it", "판정을 바꿀 수 있는 것")),
+    ("reason", Bilingual("reason", "이유")),
+    ("input_versions", Bilingual("versions of the inputs", "입력 버전")),
+)
+
+
+class VerdictRow(NamedTuple):
+    """One verdict as the page shows it."""
+
+    characteristic: str
+    name: Bilingual
+    verdict: str
+    verdict_words: Bilingual
+    sentence: Bilingual
+    chart: Markup
+    no_chart: str
+    n: str
+    facts: tuple[tuple[Bilingual, str], ...]
+    exploratory: bool
+
+
+class AtlasTable(NamedTuple):
+    """One table of the atlas: a plot where there is one, and the numbers."""
+
+    name: Bilingual
+    chart: Markup
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left_off: int
+
+
+def verdict_rows(verdicts: pd.DataFrame) -> tuple[VerdictRow, ...]:
+    """Rows of the verdict table in its order, exploratory ones last.
+
+    Parameters
+    ----------
+    verdicts : pandas.DataFrame
+        See `ReportData.verdicts`.
+
+    Returns
+    -------
+    tuple of VerdictRow
+    """
+    rows = [_verdict_row(row) for row in verdicts.to_dict("records")]
+    return tuple(sorted(rows, key=lambda row: row.exploratory))
+
+
+def _verdict_row(row: Mapping[Any, Any]) -> VerdictRow:
+    verdict = _text(row.get("verdict"))
+    unit = _text(row.get("unit"))
+    facts = []
+    for column, name in _FACTS:
+        value = row.get(column)
+        text = number(value) if _is_float(value) else _text(value)
+        if column in ("estimate_model", "estimate_reference", "difference", "margin") and text and unit:
+            text = f"{text} {unit}"
+        if text and text != "–":
+            facts.append((name, text))
+    # The interval's chart is markup of our own, made of numbers; every word in it is escaped there.
+    chart = Markup(interval_chart(row))
+    return VerdictRow(
+        characteristic=_text(row.get("characteristic")),
+        name=characteristic_name(_text(row.get("characteristic"))),
+        verdict=verdict if verdict in VERDICTS else "inconclusive",
+        verdict_words=VERDICTS.get(verdict, Bilingual(verdict, "")),
+        sentence=Bilingual(
+            _text(row.get("sentence_en")) or _text(row.get("reason")), _text(row.get("sentence_ko"))
+        ),
+        chart=chart,
+        no_chart="" if chart else (_text(row.get("interval")) or "no interval"),
+        n=_text(row.get("n")),
+        facts=tuple(facts),
+        exploratory=row.get("exploratory") is True or str(row.get("exploratory")) == "True",
+    )
+
+
+def tally(verdicts: pd.DataFrame) -> tuple[tuple[str, Bilingual, int], ...]:
+    """Count the verdicts that are not exploratory.
+
+    Parameters
+    ----------
+    verdicts : pandas.DataFrame
+        See `ReportData.verdicts`.
+
+    Returns
+    -------
+    tuple of (str, Bilingual, int)
+        Every kind of verdict in the order of `words.VERDICTS`, also those that did not occur.
+    """
+    rows = [row for row in verdict_rows(verdicts) if not row.exploratory]
+    return tuple((name, word, sum(row.verdict == name for row in rows)) for name, word in VERDICTS.items())
+
+
+def measurement_rows(table: pd.DataFrame) -> tuple[tuple[Bilingual, str, str], ...]:
+    """Rows of a measurement table: name, value with unit, and why where there is none.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Columns `characteristic`, `value`, `sd`, `unit_of_measure`, `assessable`, `reason`.
+
+    Returns
+    -------
+    tuple of (Bilingual, str, str)
+        Name; value; reason, empty where the value is assessable.
+    """
+    rows = []
+    for row in table.to_dict("records"):
+        characteristic = _text(row.get("characteristic"))
+        value: Any = row.get("value")
+        sd: Any = row.get("sd")
+        text = number(value, 4)
+        if _is_float(value):
+            if _is_float(sd) and float(sd) > 0:
+                text += f" ± {number(sd, 2)}"
+            text += f" {_text(row.get('unit_of_measure'))}".rstrip()
+            if characteristic == "log_volume":
+                text += f" (= {number(math.exp(float(value)))} µm³)"
+            if characteristic == "log_wall_radius":
+                text += f" (= {number(math.exp(float(value)))} nm)"
+        assessable = str(row.get("assessable", True)) == "True"
+        rows.append(
+            (characteristic_name(characteristic), text, "" if assessable else _text(row.get("reason")))
+        )
+    return tuple(rows)
+
+
+def atlas(tables: Mapping[str, pd.DataFrame], *, most: int = 40) -> tuple[AtlasTable, ...]:
+    """Tables of the atlas, those with a plot first.
+
+    Parameters
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        See `ReportData.atlas`.
+    most : int
+        Rows shown of each; how many are left off is said.
+
+    Returns
+    -------
+    tuple of AtlasTable
+    """
+    charts = {"fractions": fractions_chart, "depth": depth_chart}
+    first = ("fractions", "depth", "wall")
+    order = sorted(tables, key=lambda name: first.index(name) if name in first else len(first))
+    out = []
+    for name in order:
+        table = tables[name]
+        chart = Markup(charts[name](table)) if name in charts and len(table) else Markup("")
+        rows = tuple(
+            tuple(number(value) if _is_float(value) else _text(value) for value in record)
+            for record in table.head(most).itertuples(index=False, name=None)
+        )
+        columns = tuple(str(column).replace("_", " ") for column in table.columns)
+        out.append(
+            AtlasTable(
+                ATLAS_WORDS.get(name, Bilingual(name.replace("_", " "), "")),
+                chart,
+                columns,
+                rows,
+                max(0, len(table) - most),
+            )
+        )
+    return tuple(out)
+
+
+def provenance(rows: Sequence[ProvenanceRow]) -> tuple[tuple[ProvenanceRow, str], ...]:
+    """Pair every row with a link that is safe to follow.
+
+    Parameters
+    ----------
+    rows : sequence of ProvenanceRow
+
+    Returns
+    -------
+    tuple of (ProvenanceRow, str)
+        The link is empty unless it is http or https.
+    """
+    return tuple(
+        (row, row.ui_url if urlsplit(row.ui_url).scheme in ("http", "https") else "") for row in rows
+    )
+
+
+def _text(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)) or value is pd.NA:
+        return ""
+    return str(value).strip()
+
+
+def _is_float(value: Any) -> bool:
+    """Tell a finite number from words; a string of digits (a digest, an n) is words."""
+    if isinstance(value, str | bool) or value is None:
+        return False
+    return number(value) != "–"

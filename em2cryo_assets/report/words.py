@@ -1,0 +1,137 @@
+"""The report's own words, in English and Korean.
+
+Belongs here: names of characteristics, verdicts, labels and sources, and the question; the standard text on
+method and limits is read from `text.toml`. Does not belong here: anything that a study decides, such as
+the sentence of a verdict.
+"""
+
+import tomllib
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from em2cryo_assets.report.data import TextBlock
+
+__all__ = [
+    "ATLAS_WORDS",
+    "CHARACTERISTICS",
+    "DISTANCES",
+    "LABEL_WORDS",
+    "LIMITS",
+    "MARK",
+    "METHODS",
+    "QUESTION",
+    "SOURCE_WORDS",
+    "VERDICTS",
+    "Bilingual",
+    "characteristic_name",
+]
+
+
+class Bilingual(NamedTuple):
+    """One expression in both languages."""
+
+    en: str
+    ko: str
+
+
+MARK: Final = Bilingual("SIMULATED", "모의 데이터")
+
+QUESTION: Final = Bilingual(
+    "In which characteristics does a 3-D cell built from SEM and TEM images match the frozen-hydrated cell "
+    "that cryo-ET sees?",
+    "SEM과 TEM 영상으로 만든 3차원 세포는 cryo-ET가 보는 동결 수화 세포와 어떤 특성에서 일치하는가?",
+)
+
+VERDICTS: Final = MappingProxyType(
+    {
+        "captured": Bilingual("captured", "재현됨"),
+        "approximated": Bilingual("approximated", "근사적으로 재현"),
+        "missed": Bilingual("missed", "재현하지 못함"),
+        "inconclusive": Bilingual("inconclusive", "결론 보류"),
+        "not assessable": Bilingual("not assessable", "평가 불가"),
+    }
+)
+"""Every verdict in the order of the tally."""
+
+CHARACTERISTICS: Final = MappingProxyType(
+    {
+        "log_volume": Bilingual("Cell volume (log)", "세포 부피(로그)"),
+        "sphericity": Bilingual("Sphericity", "구형도"),
+        "axis_ratio": Bilingual("Elongation (axis ratio)", "신장도(축비)"),
+        "axial_asymmetry": Bilingual("Axial asymmetry η", "축 비대칭 η"),
+        "mirror_asymmetry": Bilingual("Mirror asymmetry M", "거울 비대칭 M"),
+        "log_wall_radius": Bilingual("Wall radius (log)", "세포벽 곡률 반지름"),
+        "outline_axis_ratio": Bilingual("Outline axis ratio", "윤곽 축비"),
+        "wall_thickness": Bilingual("Wall thickness", "세포벽 두께"),
+        "fraction_nucleus": Bilingual("Nucleus fraction", "핵 부피 분율"),
+        "fraction_vacuole": Bilingual("Vacuole fraction", "액포 부피 분율"),
+        "fraction_mitochondrion": Bilingual("Mitochondria fraction", "미토콘드리아 분율"),
+        "fraction_lipid_droplet": Bilingual("Lipid droplet fraction", "지질 방울 분율"),
+        "contrast_order": Bilingual("Order of contrast", "명암 순서"),
+        "depth_profile": Bilingual("Density with depth", "깊이에 따른 밀도"),
+        "density_distribution": Bilingual("Density within labels", "영역별 밀도 분포"),
+        "power_spectrum": Bilingual("Texture (power spectrum)", "질감(파워 스펙트럼)"),
+        "autocorrelation_length": Bilingual("Autocorrelation length", "자기상관 길이"),
+    }
+)
+
+DISTANCES: Final = frozenset({"depth_profile", "density_distribution", "power_spectrum"})
+"""Characteristics judged by the excess of a distance: only the upper side of the margin counts."""
+
+LABEL_WORDS: Final = MappingProxyType(
+    {
+        "outside": Bilingual("outside", "세포 밖"),
+        "wall": Bilingual("wall", "세포벽"),
+        "membrane": Bilingual("membrane", "세포막"),
+        "cytoplasm": Bilingual("cytoplasm", "세포질"),
+        "nucleus": Bilingual("nucleus", "핵"),
+        "vacuole": Bilingual("vacuole", "액포"),
+        "mitochondrion": Bilingual("mitochondrion", "미토콘드리아"),
+        "lipid_droplet": Bilingual("lipid droplet", "지질 방울"),
+    }
+)
+
+ATLAS_WORDS: Final = MappingProxyType(
+    {
+        "fractions": Bilingual("Volume fractions of the cell", "세포의 부피 분율"),
+        "depth": Bilingual("What lies at which depth", "깊이별 구조"),
+        "wall": Bilingual("Wall thickness", "세포벽 두께"),
+        "meta": Bilingual("About the atlas", "아틀라스 정보"),
+    }
+)
+
+SOURCE_WORDS: Final = MappingProxyType(
+    {
+        "none": Bilingual("nothing", "없음"),
+        "sem_shape": Bilingual("SEM shape", "SEM 형태"),
+        "tem_atlas": Bilingual("TEM atlas", "TEM 아틀라스"),
+        "prior": Bilingual("literature prior", "문헌 사전값"),
+        "simulation": Bilingual("seeded simulation", "난수 시뮬레이션"),
+    }
+)
+
+_TEXT: Final = tomllib.loads((files("em2cryo_assets.report") / "text.toml").read_text(encoding="utf-8"))
+
+METHODS: Final = tuple(TextBlock(**block) for block in _TEXT["method"])
+"""What was done, for a reader who was not there; shown where the study gives no text of its own."""
+
+LIMITS: Final = tuple(TextBlock(**block) for block in _TEXT["limit"])
+"""What must not be concluded; shown where the study gives no text of its own."""
+
+
+def characteristic_name(characteristic: str) -> Bilingual:
+    """Name a characteristic in words, an unknown one by its own name.
+
+    Parameters
+    ----------
+    characteristic : str
+        As in the verdict table.
+
+    Returns
+    -------
+    Bilingual
+    """
+    known = CHARACTERISTICS.get(characteristic)
+    plain = characteristic.replace("_", " ")
+    return known or Bilingual(plain[:1].upper() + plain[1:], "")

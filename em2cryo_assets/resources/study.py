@@ -1,0 +1,153 @@
+"""One study: a data folder with inbox, store, Dagster home, settings and report.
+
+Belongs here: where things lie and what the study's owner may set.
+Does not belong here: what is computed (`assets`) or when (`automation`).
+"""
+
+import hashlib
+import importlib.resources
+import json
+import os
+import tomllib
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from em2cryo_assets.formats.errors import InputError
+from em2cryo_assets.resources.inbox import KINDS, Inbox
+from em2cryo_assets.store.provenance import InputRef
+from em2cryo_assets.store.publish import Store
+
+__all__ = ["Settings", "Study", "StudyResource", "open_study", "study_folder"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the owner of a study may set, in ``study.toml`` of the data folder.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of everything random in the study.
+    fused_voxel_nm : float
+        Voxel side of fused volumes, nm. 40 nm keeps a 5 µm cell near 130³ voxels (9 MB a layer).
+    realisations : int
+        Random organelle arrangements that the uncertainty of a fused volume summarises.
+    pairs_per_tomogram : int
+        Cells drawn at random for each tomogram; pairs are not replicates, so more add little.
+    """
+
+    seed: int = 20_260
+    fused_voxel_nm: float = 40.0
+    realisations: int = 20
+    pairs_per_tomogram: int = 5
+
+    def ref(self, stage: str, names: tuple[str, ...]) -> InputRef:
+        """The settings that a stage depends on, as one of its inputs."""
+        chosen = {name: getattr(self, name) for name in names}
+        digest = hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
+        return InputRef("settings", stage, digest)
+
+
+@dataclass(frozen=True)
+class Study:
+    """Paths, settings and artifacts of one study.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        The data folder, absolute.
+    settings : Settings
+        What ``study.toml`` says, else the defaults.
+    """
+
+    root: Path
+    settings: Settings
+
+    @property
+    def inbox(self) -> Inbox:
+        """Raw files."""
+        return Inbox(self.root / "inbox")
+
+    @property
+    def store(self) -> Store:
+        """Computed artifacts."""
+        return Store(self.root / "store")
+
+    @property
+    def dagster_home(self) -> Path:
+        """Where Dagster keeps its runs and events for this study."""
+        return self.root / "dagster_home"
+
+    @property
+    def report(self) -> Path:
+        """Folder of the report; open ``index.html`` in it."""
+        return self.root / "report"
+
+    def parameters(self, names: tuple[str, ...]) -> dict[str, Any]:
+        """Those settings as they are recorded in provenance."""
+        everything = asdict(self.settings)
+        return {name: everything[name] for name in names}
+
+
+def study_folder() -> Path:
+    """The data folder that ``EM2CRYO_DATA`` names, else ``data`` where the command runs."""
+    return Path(os.environ.get("EM2CRYO_DATA") or "data").resolve()
+
+
+def open_study(root: Path | None = None) -> Study:
+    """Open a study; make what is missing of its folders and of Dagster's settings.
+
+    Parameters
+    ----------
+    root : pathlib.Path, optional
+        Data folder; `study_folder` if not given.
+
+    Raises
+    ------
+    InputError
+        If ``study.toml`` cannot be read or sets something unknown or impossible.
+    """
+    root = study_folder() if root is None else Path(root).resolve()
+    for folder in (*(root / "inbox" / kind for kind in KINDS), root / "store", root / "dagster_home"):
+        folder.mkdir(parents=True, exist_ok=True)
+    settings_file = root / "dagster_home" / "dagster.yaml"
+    if not settings_file.exists():
+        template = importlib.resources.files("em2cryo_assets.resources").joinpath("dagster.yaml")
+        settings_file.write_text(template.read_text(encoding="utf-8"), encoding="utf-8")
+    return Study(root, _read_settings(root / "study.toml"))
+
+
+class StudyResource(dg.ConfigurableResource["Study"]):
+    """The study that the assets of this code location work on.
+
+    Parameters
+    ----------
+    data : str
+        Data folder; empty means what ``EM2CRYO_DATA`` names, else ``data``.
+    """
+
+    data: str = ""
+
+    def open(self) -> Study:
+        """Open the study, with the settings as they are now."""
+        return open_study(Path(self.data) if self.data else None)
+
+
+def _read_settings(path: Path) -> Settings:
+    if not path.is_file():
+        return Settings()
+    try:
+        given = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(path, f"it is not TOML ({error}).", "correct that line or delete the file.") from error
+    kinds = {field.name: type(field.default) for field in fields(Settings)}
+    for name, value in given.items():
+        if name not in kinds:
+            raise InputError(path, f"{name!r} is not a setting.", f"known are {', '.join(kinds)}.")
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or value < (0 if name == "seed" else 1) or (kinds[name] is int and value != int(value)):
+            raise InputError(path, f"{name} = {value!r} is not possible.", f"give a positive {kinds[name].__name__}.")
+    return Settings(**{name: kinds[name](value) for name, value in given.items()})

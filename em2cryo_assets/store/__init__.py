@@ -1,0 +1,1 @@
+"""The store: immutable artifacts by digest, and the formats they are written in. Knows no Dagster."""

@@ -1,0 +1,40 @@
+"""Colours and names of label values, as OME-Zarr shows them.
+
+Belongs here: the ``image-label`` entry of the specification. Does not belong here: what the labels mean.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["image_label"]
+
+# Okabe and Ito (2008): told apart with any kind of colour vision; ordered so that neighbours differ.
+_PALETTE = (
+    (230, 159, 0),
+    (0, 0, 0),
+    (86, 180, 233),
+    (0, 114, 178),
+    (0, 158, 115),
+    (213, 94, 0),
+    (240, 228, 66),
+    (204, 121, 167),
+)
+
+
+def image_label(names: Mapping[int, str]) -> dict[str, Any]:
+    """``image-label`` metadata for the named values; 0 is background and transparent.
+
+    Parameters
+    ----------
+    names : mapping of int to str
+        Name of each label value; may be empty, then viewers choose.
+    """
+    if not names:
+        return {}
+    ordered = sorted(names)
+    colors = [
+        {"label-value": value, "rgba": [*_PALETTE[(value - 1) % len(_PALETTE)], 255 if value else 0]}
+        for value in ordered
+    ]
+    properties = [{"label-value": value, "name": names[value]} for value in ordered]
+    return {"colors": colors, "properties": properties}

@@ -1,0 +1,1 @@
+"""Sections of other cells: labelling them, and the interior atlas they add up to."""

@@ -1,0 +1,37 @@
+"""The label and source codes every modality shares.
+
+Belongs here: integer codes and their names, as written into OME-Zarr labels and tables.
+Does not belong here: intensities, colours, priors or anything that differs between modalities.
+"""
+
+from types import MappingProxyType
+from typing import Final
+
+__all__ = ["LABELS", "LABEL_NAMES", "ORGANELLES", "SOURCES", "SOURCE_NAMES"]
+
+LABELS: Final = MappingProxyType(
+    {
+        "outside": 0,
+        "wall": 1,
+        "membrane": 2,
+        "cytoplasm": 3,
+        "nucleus": 4,
+        "vacuole": 5,
+        "mitochondrion": 6,
+        "lipid_droplet": 7,
+    }
+)
+"""Label name to code; a voxel has exactly one label."""
+
+LABEL_NAMES: Final = MappingProxyType({code: name for name, code in LABELS.items()})
+
+ORGANELLES: Final = ("nucleus", "vacuole", "mitochondrion", "lipid_droplet")
+"""What lies inside the plasma membrane and is placed or measured as a body of its own."""
+
+SOURCES: Final = MappingProxyType(
+    {"none": 0, "sem_shape": 1, "tem_atlas": 2, "prior": 3, "simulation": 4}
+)
+"""Where a voxel of a fused volume came from: nothing (outside), the SEM mesh, the TEM atlas,
+a prior from the literature, or a seeded simulation (positions of organelles)."""
+
+SOURCE_NAMES: Final = MappingProxyType({code: name for name, code in SOURCES.items()})
