@@ -1,0 +1,31 @@
+"""The lineage, one file a column; `lineage.STAGES` is its table of contents."""
+
+from em2cryo_assets.assets.cell_views import cell_view
+from em2cryo_assets.assets.comparison import comparison, comparison_table, tomogram_features, verdicts
+from em2cryo_assets.assets.masks import cell_masks, section_labels, tomogram_labels
+from em2cryo_assets.assets.meshes import cell_mesh, cell_surface
+from em2cryo_assets.assets.raw import sem_field, tem_section, tomogram
+from em2cryo_assets.assets.report_page import report
+from em2cryo_assets.assets.volumes import cell_features, fused_volume, interior_atlas
+
+__all__ = ["ASSETS"]
+
+ASSETS = [
+    sem_field,
+    tem_section,
+    tomogram,
+    cell_masks,
+    cell_view,
+    section_labels,
+    tomogram_labels,
+    cell_surface,
+    cell_mesh,
+    interior_atlas,
+    fused_volume,
+    cell_features,
+    tomogram_features,
+    comparison,
+    comparison_table,
+    verdicts,
+    report,
+]

@@ -123,7 +123,7 @@ def compare_pair(
         )
     if why_not_comparable(seen, record.modality):
         slabs = {"tomogram": reference, "voxel_nm": np.asarray(record.voxel_nm, dtype=np.float32)}
-        return pd.DataFrame({c: [] for c in PAIR_COLUMNS}), slabs
+        return _no_rows(), slabs
     model, model_labels = np.asarray(density), np.asarray(labels)
     pose_seed, noise_seed, fake_seed = _seeds(seed, cell, tomogram)
     reference, seen, record = _at_common_voxel(reference, seen, record, voxel_nm)
@@ -238,6 +238,12 @@ def _core_medians(
     medians = label_medians(normalised(density, core), core)
     medians.pop(LABELS["membrane"], None)
     return medians
+
+
+def _no_rows() -> pd.DataFrame:
+    """Give the columns with their types, as Parquet has to store them."""
+    kinds = {"bin": np.int64, "x": np.float64, "value": np.float64, "weight": np.float64}
+    return pd.DataFrame({c: pd.Series(dtype=kinds.get(c, str)) for c in PAIR_COLUMNS})
 
 
 def _as_told(labels: Labels, shown: Labels) -> Labels:

@@ -85,7 +85,8 @@ def fit_circle(points_nm: NDArray[np.floating]) -> Circle:
 
     def residuals(p: NDArray[np.float64]) -> NDArray[np.float64]:
         reach = np.hypot(plane[:, 0] - p[0], plane[:, 1] - p[1])
-        return (reach - p[2] - p[3] * height) / np.hypot(1.0, p[3])
+        # In-plane residuals: heights are exact, so dividing by the slope would bias it upwards.
+        return reach - p[2] - p[3] * height
 
     start = np.array([centre[0], centre[1], radius, slope])
     fit = optimize.least_squares(residuals, start, x_scale=np.array([radius, radius, radius, 1.0]))
@@ -102,7 +103,7 @@ def fit_circle(points_nm: NDArray[np.floating]) -> Circle:
         slope=slope,
         slope_se=float(np.sqrt(covariance[3, 3])),
         arc_deg=float(np.rad2deg(np.ptp(angle))),
-        residual_nm=float(np.sqrt((fit.fun**2).mean())) * scale,
+        residual_nm=float(np.sqrt((fit.fun**2).mean())) * scale / float(np.hypot(1.0, slope)),
     )
 
 

@@ -100,6 +100,12 @@ def open_tomogram(path: Path, sidecar: Sidecar) -> Tomogram:
     if modality is None:
         modality = "lamella"
         fallbacks.append("The modality was not recorded; the volume was treated as a lamella.")
+    if modality in ("sem", "tem"):
+        raise InputError(
+            path,
+            f"its sidecar says modality = {modality!r}, which is no tomogram.",
+            f"Write lamella, cryo-section, soft-x-ray, fib-sem or overview into {path.name}.toml.",
+        )
     sign = -1.0 if _dark_is_dense(path, modality, sidecar, fallbacks) else 1.0
     chunks = tuple(min(_CHUNK, n) for n in raw.array.shape)
     data = da.from_array(raw.array, chunks=chunks, meta=np.empty((0, 0, 0), dtype=raw.array.dtype))
@@ -129,7 +135,8 @@ def _read(path: Path) -> RawVolume:
 def _voxel(
     path: Path, raw: RawVolume, sidecar: Sidecar, warnings: list[str]
 ) -> tuple[tuple[float, float, float], str]:
-    declared = sidecar.voxel_size_nm
+    given = sidecar.voxel_size_nm
+    declared = None if given is None else (given if isinstance(given, tuple) else (float(given),) * 3)
     if raw.voxel_nm is None:
         if declared is None:
             raise InputError(
@@ -137,16 +144,20 @@ def _voxel(
                 "the file holds no voxel size (0 or 1 angstrom means that nobody wrote one).",
                 f"Write voxel_size_nm = ... (in nm) into {path.name}.toml beside it.",
             )
-        return (float(declared), float(declared), float(declared)), "sidecar"
-    if declared is not None and any(abs(side / declared - 1) > 0.01 for side in raw.voxel_nm):
-        sides = ", ".join(f"{side:.4g}" for side in raw.voxel_nm)
+        return (declared[0], declared[1], declared[2]), "sidecar"
+    if declared is not None and any(abs(a / b - 1) > 0.01 for a, b in zip(raw.voxel_nm, declared, strict=True)):
+        ours, theirs = (" x ".join(f"{side:.4g}" for side in sides) for sides in (raw.voxel_nm, declared))
         warnings.append(
-            f"The sidecar gives {declared:g} nm a voxel, the {raw.source} {sides} nm (z, y, x); the latter was kept."
+            f"The sidecar gives voxels of {theirs} nm (z, y, x), the {raw.source} {ours} nm; the latter was kept."
         )
     if max(raw.voxel_nm) > 1.01 * min(raw.voxel_nm):
         sides = " x ".join(f"{side:.4g}" for side in raw.voxel_nm)
         warnings.append(f"The voxel sides differ: {sides} nm (z, y, x).")
     return raw.voxel_nm, raw.source
+
+
+def _three(sides: float | tuple[float, ...]) -> tuple[float, float, float]:
+    return (sides[0], sides[1], sides[2]) if isinstance(sides, tuple) else (sides, sides, sides)
 
 
 def _dark_is_dense(path: Path, modality: str, sidecar: Sidecar, fallbacks: list[str]) -> bool:

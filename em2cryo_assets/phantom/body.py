@@ -49,12 +49,12 @@ def ellipsoid_distance(points: FloatArray, semi_axes: FloatArray, exact_within: 
     scaled = points / semi_axes
     k0 = np.sqrt(np.einsum("ij,ij->i", scaled, scaled))
     scaled /= semi_axes
-    k1 = np.maximum(np.sqrt(np.einsum("ij,ij->i", scaled, scaled)), 1e-12)
+    k1 = np.maximum(np.sqrt(np.einsum("ij,ij->i", scaled, scaled)), 1e-30)
     distance = np.where(k0 > 1e-9, k0 * (k0 - 1.0) / k1, -semi_axes.min())
     near = np.flatnonzero(np.abs(distance) < min(exact_within, 0.6 * float(semi_axes.min())))
     if near.size:
         p, squared = points[near], semi_axes**2
-        t = np.maximum(distance[near] / k1[near], -0.85 * squared.min())
+        t = np.maximum(distance[near] * k0[near] / k1[near], -0.85 * squared.min())
         for _ in range(4):
             shrunk = (semi_axes * p / (t[:, None] + squared)) ** 2
             value = shrunk[:, 0] + shrunk[:, 1] + shrunk[:, 2] - 1.0

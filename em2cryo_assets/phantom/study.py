@@ -17,12 +17,13 @@ from em2cryo_assets.formats.sidecar import write_sidecar
 from em2cryo_assets.phantom.annotate import burn_scale_bar, data_bar
 from em2cryo_assets.phantom.body import random_rotation
 from em2cryo_assets.phantom.fields import arrange
-from em2cryo_assets.phantom.microscopes import cryo_slab, soft_x_ray, tem_section
+from em2cryo_assets.phantom.microscopes import Plane, cryo_slab, soft_x_ray, tem_section
 from em2cryo_assets.phantom.pile import drop_cells, resting_rotation, sem_image, trace_relief
 from em2cryo_assets.phantom.planes import deep_plane, profile_extent_nm, random_plane, wall_plane
 from em2cryo_assets.phantom.priors import draw
 from em2cryo_assets.phantom.raw_files import write_fei_tiff, write_mrc, write_png
 from em2cryo_assets.phantom.scene import Cell, Truth, body_of, draw_cell
+from em2cryo_assets.vocabulary import LABELS, ORGANELLES
 
 __all__ = ["DEMO_SEED", "write_study"]
 
@@ -206,8 +207,18 @@ def _write_sections(folder: Path, seeds: _Seeds, count: int, truth: dict[str, An
             },
         )
         paths.append(path)
-        truth[path.name] = _record(cell.truth())
+        truth[path.name] = {**_record(cell.truth()), **_profile(cell, plane, pixel_nm)}
     return paths
+
+
+def _profile(cell: Cell, plane: Plane, pixel_nm: float) -> dict[str, Any]:
+    """Measure what the middle plane of a section really cuts."""
+    axis = (np.arange(_TEM_PIXELS // 2, dtype=np.float64) - 0.25 * (_TEM_PIXELS - 2)) * 2.0 * pixel_nm
+    labels = cell.labels(plane.points_nm(np.zeros(1), axis, axis))
+    areas = np.bincount(labels.ravel(), minlength=len(LABELS))[: len(LABELS)] * (2e-3 * pixel_nm) ** 2
+    total = float(areas.sum() - areas[LABELS["outside"]])
+    shares = {name: round(float(areas[LABELS[name]]) / total, 5) for name in ("wall", *ORGANELLES)}
+    return {"profile_area_um2": round(total, 4), "area_fractions": shares}
 
 
 def _write_lamellae(folder: Path, seeds: _Seeds, count: int, truth: dict[str, Any]) -> list[Path]:

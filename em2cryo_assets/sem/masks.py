@@ -34,8 +34,12 @@ _TREES = tuple(
 """Scale of the edges, blur of the markers (both px of the search) and merge rule of each tree. Each tree
 alone loses cells (to a scar, a glint or a weak crevice); what one loses another holds."""
 
-_LEAST_SCORE = 0.2
-"""Below it the overlay of the real field shows gaps and slivers; above it almost only cells."""
+_ROUNDS = (0.6, 0.4, 0.3)
+"""Least score in each round. Cells in front are whole and score high: they are taken first, cut out of all
+other regions, and what they hide is then no longer held against the cells behind them."""
+
+_EDGE = 0.05
+"""Edge strength that counts as seen: a blurred step of some 15 % of the local intensity."""
 
 _OVERLAP = 0.12
 """Two regions conflict where they share more than this part of the smaller one."""
@@ -49,8 +53,8 @@ class _Region:
 
     @property
     def weight(self) -> float:
-        """What the selection adds up. The power keeps one good cell ahead of two halves of it."""
-        return self.score**1.5 * len(self.rows)
+        """What the selection adds up. The power keeps one good cell ahead of a passable pair that holds it."""
+        return self.score**3 * len(self.rows)
 
 
 def segment_cells(
@@ -92,8 +96,16 @@ def segment_cells(
     if barred.all() or np.ptp(log_image[~barred]) == 0:
         return np.zeros(image.shape, np.int32)
     limits = [np.pi / 4 * (d * zoom / pixel_size_nm) ** 2 for d in _DIAMETERS_NM]
-    regions = _scored_regions(log_image, barred, limits[0], limits[1])
-    small = _paint(_select(regions, log_image.shape), log_image.shape)
+    pool = _pool(log_image, barred, limits[0], limits[1])
+    evidence = ndimage.maximum_filter(edge_strength(log_image, 1.5), 3) > _EDGE
+    blurred = ndimage.gaussian_filter(log_image, 1.0)
+    small = np.zeros(log_image.shape, np.int32)
+    for least in _ROUNDS:
+        scored = (_scored(pixels, small, evidence, blurred, barred, limits[0]) for pixels in pool)
+        for region in _select([r for r in scored if r is not None and r.score >= least], small.shape):
+            small[region.rows, region.columns] = np.where(
+                small[region.rows, region.columns] == 0, small.max() + 1, small[region.rows, region.columns]
+            )
     return _refined(small, image, excluded, zoom, pixel_size_nm)
 
 
@@ -114,38 +126,22 @@ def _working_image(
     return np.log(((small - low) / max(high - low, 1e-12)).clip(0, 1) + 0.1), barred
 
 
-def _scored_regions(
+def _pool(
     log_image: NDArray[np.float64], barred: NDArray[np.bool_], least: float, most: float
-) -> list[_Region]:
-    """Regions of all trees that may be cells, with their scores."""
-    edges = edge_strength(log_image, 1.5)
-    low, high = np.percentile(edges[~barred], (50, 90))
-    # The outline of a region may lie one pixel beside the crest of the edge.
-    evidence = ((ndimage.maximum_filter(edges, 3) - low) / max(high - low, 1e-12)).clip(0, 1)
-    blurred = ndimage.gaussian_filter(log_image, 1.0)
-    found: list[_Region] = []
-    seen: set[tuple[int, ...]] = set()
+) -> list[NDArray[np.intp]]:
+    """Flat pixel indices of all regions of all trees that may be cells, each once."""
+    found: dict[tuple[int, ...], NDArray[np.intp]] = {}
     for sigma, marker, kind in _TREES:
-        tree = merge_tree(
-            edge_strength(log_image, sigma),
-            barred,
-            marker,
-            0.5 if kind else 0.0,
-            log_image if kind == 2 else None,
-        )
+        edges = edge_strength(log_image, sigma)
+        tree = merge_tree(edges, barred, marker, 0.5 if kind else 0.0, log_image if kind == 2 else None)
         for node in _elliptic_nodes(tree, least, most):
             # Trees agree on most clear cells: moments within some 3 % are the same region.
             m = tree.moments[node]
-            twin = tuple(
-                np.rint([40 * np.log(m[0]), *(m[1:3] / m[0] / 2), *(m[3:] / m[0] / 400)]).astype(int).tolist()
-            )
-            if twin in seen:
-                continue
-            seen.add(twin)
-            region = _scored(tree.pixels(node), evidence, blurred, barred)
-            if region is not None:
-                found.append(region)
-    return found
+            twin = [40 * np.log(m[0]), *(m[1:3] / m[0] / 2), *(m[3:] / m[0] / 400)]
+            key = tuple(np.rint(twin).astype(int).tolist())
+            if key not in found:
+                found[key] = tree.pixels(node)
+    return list(found.values())
 
 
 def _elliptic_nodes(tree: MergeTree, least: float, most: float) -> NDArray[np.intp]:
@@ -168,66 +164,91 @@ def _elliptic_nodes(tree: MergeTree, least: float, most: float) -> NDArray[np.in
 
 def _scored(
     pixels: NDArray[np.intp],
-    evidence: NDArray[np.float64],
+    taken: NDArray[np.int32],
+    evidence: NDArray[np.bool_],
     blurred: NDArray[np.float64],
     barred: NDArray[np.bool_],
+    least: float,
 ) -> _Region | None:
-    """Score one region, or None where it cannot be a cell."""
-    from skimage.morphology import convex_hull_image
-
+    """Score what the cells already taken leave of one region; None where that cannot be a cell."""
+    free = pixels[taken.ravel()[pixels] == 0]
+    if len(free) < max(least, 0.3 * len(pixels)):
+        return None
     shape = evidence.shape
-    rows, columns = np.unravel_index(pixels, shape)
-    corner = rows.min() - 4, columns.min() - 4
+    rows, columns = np.unravel_index(free, shape)
+    corner = np.array([rows.min() - 4, columns.min() - 4])
     mask = np.zeros((int(np.ptp(rows)) + 9, int(np.ptp(columns)) + 9), bool)
     mask[rows - corner[0], columns - corner[1]] = True
+    hidden = _window(taken > 0, corner, mask.shape)
     mask = _largest(ndimage.gaussian_filter(mask.astype(np.float32), 1.5) > 0.5)
-    if not mask.any():
+    mask = ndimage.binary_fill_holes(mask) & ~hidden
+    if mask.sum() < least:
         return None
-    mask = ndimage.binary_fill_holes(mask)
-    overlap = _ellipse_overlap(mask)
-    if overlap <= 0.75:
+    overlap, convexity = _regularity(mask[::2, ::2], hidden[::2, ::2])
+    if overlap <= 0.80 or convexity <= 0.88:
         return None
-    convexity = mask.sum() / convex_hull_image(mask).sum()
     soft = ndimage.gaussian_filter(mask.astype(np.float32), 2.0)
     slope = np.stack(np.gradient(soft))
     rim = np.stack(np.nonzero(mask & ~ndimage.binary_erosion(mask)))
     outward = -slope[:, rim[0], rim[1]]
     outward /= np.linalg.norm(outward, axis=0) + 1e-9
-    at = rim + np.array(corner)[:, None]
+    at = rim + corner[:, None]
     limit = np.array(shape)[:, None] - 1
 
-    def look(step: float) -> NDArray[np.float64]:
+    def look(array: NDArray[np.generic], step: float) -> NDArray[np.float64]:
         r, c = np.clip(np.rint(at + step * outward).astype(int), 0, limit)
-        return blurred[r, c]
+        return array[r, c].astype(np.float64)
 
-    r, c = np.clip(at, 0, limit)
-    # The border of the image is no outline of a cell: nothing can be said there, for or against.
-    known = ((at > 2) & (at < limit - 2)).all(axis=0) & ~barred[r, c]
-    if known.mean() < 0.5:
+    # Nothing can be said, for or against, along the border of the image and along cells in front.
+    known = ((at > 2) & (at < limit - 2)).all(axis=0) & (look(barred, 0) == 0) & (look(taken, 3) == 0)
+    if known.mean() < 0.4:
         return None
-    supported = float((evidence[r, c] > 0.35)[known].mean())
-    brighter = float((look(-2) - look(3) > 0.03)[known].mean())
+    supported = float(look(evidence, 0)[known].mean())
+    brighter = float((look(blurred, -2) - look(blurred, 3) > 0.04)[known].mean())
     score = (
-        supported**1.5
-        * np.clip((overlap - 0.75) / 0.2, 0, 1)
-        * np.clip((convexity - 0.85) / 0.1, 0, 1) ** 0.7
+        supported**2
+        * np.clip((overlap - 0.80) / 0.14, 0, 1)
+        * np.clip((convexity - 0.88) / 0.08, 0, 1) ** 0.7
         * np.clip((brighter - 0.2) / 0.6, 0, 1) ** 0.5
+        * known.mean() ** 0.3
     )
-    rows, columns = np.nonzero(mask)
-    rows, columns = rows + corner[0], columns + corner[1]
+    rows, columns = (c + o for c, o in zip(np.nonzero(mask), corner, strict=True))
     inside = (rows >= 0) & (columns >= 0) & (rows < shape[0]) & (columns < shape[1])
-    if score < _LEAST_SCORE:
-        return None
     return _Region(rows[inside], columns[inside], float(score))
 
 
-def _ellipse_overlap(mask: NDArray[np.bool_]) -> float:
-    """Intersection over union of a mask and the ellipse with its centroid and second moments."""
-    points = np.stack(np.nonzero(mask), axis=1).astype(np.float64)
+def _window(
+    array: NDArray[np.bool_], corner: NDArray[np.intp], shape: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """Crop that may reach beyond the image, where it is False."""
+    out = np.zeros(shape, bool)
+    low = np.maximum(corner, 0)
+    high = np.minimum(corner + shape, array.shape)
+    out[low[0] - corner[0] : high[0] - corner[0], low[1] - corner[1] : high[1] - corner[1]] = array[
+        low[0] : high[0], low[1] : high[1]
+    ]
+    return out
+
+
+def _regularity(mask: NDArray[np.bool_], hidden: NDArray[np.bool_]) -> tuple[float, float]:
+    """Overlap (IoU) with the ellipse of the mask's moments, and convexity, both where nothing lies in front.
+
+    The ellipse is that of the mask together with what its convex hull covers of the cells in front: closer to
+    the whole cell than the bitten mask is.
+    """
+    from skimage.morphology import convex_hull_image
+
+    hull = convex_hull_image(mask, offset_coordinates=False)
+    whole = mask | (hull & hidden)
+    points = np.stack(np.nonzero(whole), axis=1).astype(np.float64)
     covariance = np.cov(points.T, bias=True) + np.eye(2) / 12
     offsets = np.moveaxis(np.indices(mask.shape, dtype=np.float64), 0, -1) - points.mean(axis=0)
-    ellipse = np.einsum("yxi,ij,yxj->yx", offsets, np.linalg.inv(4 * covariance), offsets) <= 1
-    return float((ellipse & mask).sum() / (ellipse | mask).sum())
+    inverse = np.linalg.inv(4 * covariance)
+    q = inverse[0, 0] * offsets[..., 0] ** 2 + inverse[1, 1] * offsets[..., 1] ** 2
+    q += 2 * inverse[0, 1] * offsets[..., 0] * offsets[..., 1]
+    ellipse = (q <= 1) & ~hidden
+    n = mask.sum()
+    return float((ellipse & mask).sum() / (ellipse | mask).sum()), float(n / max((hull & ~hidden).sum(), n))
 
 
 def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -284,14 +305,6 @@ def _exchange(
     if weight[newcomers].sum() > weight[sorted(out)].sum() * (1 + 1e-9):
         chosen.difference_update(out)
         chosen.update(newcomers)
-
-
-def _paint(regions: list[_Region], shape: tuple[int, ...]) -> NDArray[np.int32]:
-    """Label image; where two regions share pixels, the one with the better score has them."""
-    labels = np.zeros(shape, np.int32)
-    for i, region in sorted(enumerate(regions, 1), key=lambda item: (item[1].score, item[0])):
-        labels[region.rows, region.columns] = i
-    return labels
 
 
 def _refined(

@@ -91,7 +91,7 @@ def label_section(
 
     warnings: list[str] = []
     fine = smooth(image, 12.0, pixel_size_nm)
-    bodies = _without_wall(fine, _bodies(fine, barred, pixel_size_nm), pixel_size_nm)
+    bodies = _without_wall(fine, _bodies(fine, barred, pixel_size_nm), barred, pixel_size_nm)
     if not bodies.any():
         warnings.append("No cell found: nothing in the section is clearly denser than its background.")
         empty = np.zeros(image.shape, np.uint8)
@@ -142,7 +142,7 @@ def _bodies(fine: NDArray[np.float32], barred: NDArray[np.bool_], pixel_size_nm:
 
 
 def _without_wall(
-    fine: NDArray[np.float32], bodies: NDArray[np.bool_], pixel_size_nm: float
+    fine: NDArray[np.float32], bodies: NDArray[np.bool_], barred: NDArray[np.bool_], pixel_size_nm: float
 ) -> NDArray[np.bool_]:
     """Bodies whose whole rim is one paler ring shrunk to what the ring encloses.
 
@@ -153,6 +153,9 @@ def _without_wall(
 
     numbers, count = ndimage.label(bodies)
     result = bodies.copy()
+    away = ndimage.distance_transform_edt(~bodies) * pixel_size_nm
+    nearest = _nearest_seed(numbers, np.ones_like(bodies))
+    resin = _resin_level(fine, bodies, barred, pixel_size_nm)
     for index in range(1, count + 1):
         body = numbers == index
         depth = ndimage.distance_transform_edt(np.pad(body, 1, mode="edge"))[1:-1, 1:-1] * pixel_size_nm
@@ -163,16 +166,19 @@ def _without_wall(
         dense = body & (fine > threshold)
         rim = body & (depth > 25.0) & (depth < 90.0)
         core = ndimage.binary_opening(dense & (depth > 60.0), disk(35.0, pixel_size_nm))
-        gap = np.mean(values[values > threshold]) - np.mean(values[values <= threshold])
-        spread = np.sqrt(np.mean((values - np.where(values > threshold, *_means(values, threshold))) ** 2))
-        if dense[rim].mean() < 0.1 and core.any() and gap > 3.0 * spread:
+        low, high = values[values <= threshold], values[values > threshold]
+        spread = np.sqrt((low.var() * low.size + high.var() * high.size) / values.size)
+        # Around cytoplasm a wall follows, denser than resin; around a wall there is resin at once.
+        near = (away < 110.0) & (away > 50.0) & (nearest == index)
+        beyond = float(np.median(fine[near])) if near.any() else resin
+        if (
+            dense[rim].mean() < 0.1
+            and core.any()
+            and high.mean() - low.mean() > 3.0 * spread
+            and beyond - resin < 0.3 * (low.mean() - resin)
+        ):
             result[body] = fill_small_holes(core, np.inf, pixel_size_nm)[body]
     return result
-
-
-def _means(values: NDArray[np.floating], threshold: float) -> tuple[float, float]:
-    """Means above and below a threshold."""
-    return float(values[values > threshold].mean()), float(values[values <= threshold].mean())
 
 
 def _solid(mask: NDArray[np.bool_], barred: NDArray[np.bool_], pixel_size_nm: float) -> NDArray[np.bool_]:

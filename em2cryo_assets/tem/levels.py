@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["Levels", "disk", "fill_small_holes", "smooth"]
+__all__ = ["Levels", "components", "disk", "fill_small_holes", "smooth"]
 
 
 @dataclass(frozen=True)
@@ -52,3 +52,12 @@ def fill_small_holes(mask: NDArray[np.bool_], largest_um2: float, pixel_size_nm:
         small[edge] = False
     small[0] = False
     return mask | small[holes]
+
+
+def components(mask: NDArray[np.bool_], smallest_um2: float, pixel_size_nm: float) -> NDArray[np.int32]:
+    """Number the connected pieces of at least the given area, 0 elsewhere; int32, shape (y, x)."""
+    numbers, _ = ndimage.label(mask)
+    large = np.bincount(numbers.ravel()) * (pixel_size_nm / 1000.0) ** 2 >= smallest_um2
+    large[0] = False
+    numbers[~large[numbers]] = 0
+    return numbers

@@ -85,6 +85,18 @@ needs_demo = pytest.mark.skipif(not (DEMO / "truth.json").exists(), reason="no d
 
 
 @needs_demo
+def test_sections_cut_what_their_population_holds():
+    pictures = json.loads((DEMO / "truth.json").read_text())["pictures"]
+    cut = [v for k, v in pictures.items() if k.startswith("section")]
+    area = np.array([v["profile_area_um2"] for v in cut])
+    for name, tolerance in (("wall", 0.15), ("nucleus", 0.6), ("mitochondrion", 0.5)):
+        share = np.sum(area * [v["area_fractions"][name] for v in cut]) / area.sum()
+        volume = np.array([v["volume_um3"] for v in cut])
+        held = np.sum(volume * [v["fractions"][name] for v in cut]) / volume.sum()
+        assert share == pytest.approx(held, rel=tolerance), name
+
+
+@needs_demo
 def test_demo_study_is_small_and_complete():
     raw = {
         kind: [p for p in (DEMO / "inbox" / kind).iterdir() if p.suffix != ".toml"] for kind in ("sem", "tem")

@@ -51,17 +51,17 @@ def cell(
     ]
 
 
-@pytest.fixture()
+@pytest.fixture
 def draw() -> Callable[..., Section]:
     return _draw
 
 
-@pytest.fixture()
+@pytest.fixture
 def round_cell() -> Callable[..., list[tuple[str, float, float, float]]]:
     return cell
 
 
-@pytest.fixture()
+@pytest.fixture
 def typical() -> Section:
     """One cell with every organelle, 12 nm pixels."""
     organelles = (

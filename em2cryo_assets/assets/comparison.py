@@ -1,0 +1,219 @@
+"""Tomograms measured, pairs compared, verdicts given: the last column of the lineage.
+
+Belongs here: `tomogram_features`, `comparison`, `comparison_table`, `verdicts`.
+Does not belong here: descriptors, degradation, statistics and rules (`compare`), or the page (`assets.report_page`).
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from em2cryo_assets import checks
+from em2cryo_assets.assets.pictures import picture, table
+from em2cryo_assets.assets.records import read_record, write_record
+from em2cryo_assets.assets.stage import Work, stage_asset
+from em2cryo_assets.compare.descriptors import tomogram_measurements
+from em2cryo_assets.compare.pairs import compare_pair
+from em2cryo_assets.compare.record import SLAB_MODALITIES, WHOLE_CELL_MODALITIES, TomogramRecord, why_not_comparable
+from em2cryo_assets.compare.table import comparison_table as tabulate
+from em2cryo_assets.compare.tables import COMPARISON_TABLE, MEASUREMENTS, VERDICTS
+from em2cryo_assets.compare.verdicts import verdicts as judge
+from em2cryo_assets.cryoet.arcs import WallArc, fit_wall_arc, wall_thickness
+from em2cryo_assets.cryoet.labels import trim_damage
+from em2cryo_assets.cryoet.noise import spatial_snr
+from em2cryo_assets.geometry.isosurface import mesh_of_volume
+from em2cryo_assets.partitions import split_pair_key
+from em2cryo_assets.store.images import read_image, read_labels, write_image
+from em2cryo_assets.store.publish import Artifact
+from em2cryo_assets.store.tables import read_table, write_table
+
+__all__ = ["comparison", "comparison_table", "tomogram_features", "tomogram_record", "verdicts"]
+
+
+@stage_asset("tomogram_features")
+def tomogram_features(work: Work) -> None:
+    """Measure what one volume shows; for all else it gives the reason why not."""
+    source = work.one("tomogram")
+    record = read_record(source)
+    image = read_image(source.path / "image.ome.zarr")
+    voxel_nm = (image.voxel_nm[0], image.voxel_nm[1], image.voxel_nm[2])
+    density = np.asarray(image.data)
+    labels = np.asarray(read_labels(work.one("tomogram_labels").path / "labels.ome.zarr", "interior"))
+    modality = record["modality"]
+    kept = trim_damage(density.shape, voxel_nm, modality)
+    density, labels = density[kept], labels[kept]
+    arc, snr, mesh = None, None, None
+    if modality in SLAB_MODALITIES:
+        arc = fit_wall_arc(labels, voxel_nm)
+        if labels.any():
+            snr = float(spatial_snr(density, labels))
+            work.fallbacks.append("Without even and odd halves the signal-to-noise ratio comes from a spatial split.")
+    elif modality in WHOLE_CELL_MODALITIES and labels.any():
+        try:
+            mesh = mesh_of_volume(labels > 0, voxel_nm)
+        except ValueError as error:
+            work.fallbacks.append(f"No surface: {error}")
+    info = TomogramRecord(
+        labels.shape,  # type: ignore[arg-type]
+        voxel_nm,
+        modality,
+        tilts_deg=None if record["tilts_deg"] is None else tuple(record["tilts_deg"]),
+        snr=snr if snr is not None and np.isfinite(snr) and snr > 0 else None,
+        arc=arc,
+        unit=record["unit"],
+        denoised=bool(record["denoised"]),
+    )
+    work.fallbacks += info.fallbacks()
+    frame: pd.DataFrame = tomogram_measurements(
+        density,
+        labels,
+        voxel_nm,
+        info,  # type: ignore[arg-type]
+        key=work.slug,
+        unit=record["unit"],
+        mesh=mesh,
+        wall_thickness=wall_thickness(labels, voxel_nm, arc) if arc is not None else None,
+        seed=work.study.settings.seed,
+    )
+    write_table(work.folder / "features.parquet", frame, MEASUREMENTS)
+    why_not = why_not_comparable(labels, modality)
+    pairable = not why_not and modality in SLAB_MODALITIES
+    content = {
+        "arc": None if arc is None else asdict(arc),
+        "snr": info.snr,
+        "slices": [kept.start, kept.stop],
+        "unit": record["unit"],
+        "why_not_comparable": why_not,
+    }
+    write_record(work.folder, content)
+    work.parameters["pairable"] = pairable
+    work.metadata |= {
+        "features": table(frame[["characteristic", "value", "sd", "unit_of_measure", "assessable", "reason"]]),
+        "pairable": pairable,
+    }
+    if why_not:
+        work.metadata["why_not_comparable"] = why_not
+    if info.snr is not None:
+        work.metadata["snr"] = info.snr
+    if arc is not None:
+        said = "" if arc.usable else f" (not used: {arc.reason})"
+        work.metadata["wall_arc"] = (
+            f"r = {arc.radius_nm:.0f} ± {arc.radius_se_nm:.0f} nm, β = {arc.inclination_deg:.0f}°{said}"
+        )
+
+
+def tomogram_record(tomogram: Artifact, features: Artifact) -> tuple[TomogramRecord, slice]:
+    """A stored tomogram without its voxels, and the slices that were used."""
+    raw, measured = read_record(tomogram), read_record(features)
+    image = read_image(tomogram.path / "image.ome.zarr")
+    kept = slice(*measured["slices"])
+    arc = measured["arc"]
+    if arc is not None:
+        arc = WallArc(**{**arc, "centre_yx_nm": tuple(arc["centre_yx_nm"])})
+    record = TomogramRecord(
+        (kept.stop - kept.start, image.data.shape[1], image.data.shape[2]),
+        (image.voxel_nm[0], image.voxel_nm[1], image.voxel_nm[2]),
+        raw["modality"],
+        tilts_deg=None if raw["tilts_deg"] is None else tuple(raw["tilts_deg"]),
+        snr=measured["snr"],
+        arc=arc,
+        unit=raw["unit"],
+        denoised=bool(raw["denoised"]),
+    )
+    return record, kept
+
+
+@stage_asset("comparison", pool="gpu")
+def comparison(work: Work) -> None:
+    """Degrade one pseudo-3D cell, and fakes of it, to what one tomogram could have recorded."""
+    cell, name = split_pair_key(work.slug)
+    fused, source = work.one("fused_volume"), work.one("tomogram")
+    record, kept = tomogram_record(source, work.one("tomogram_features"))
+    model = read_image(fused.path / "fused.ome.zarr")
+    vectors, slabs = compare_pair(
+        model.data,
+        read_labels(fused.path / "fused.ome.zarr", "interior"),
+        float(model.voxel_nm[0]),
+        read_image(source.path / "image.ome.zarr").data[kept],
+        read_labels(work.one("tomogram_labels").path / "labels.ome.zarr", "interior")[kept],
+        record,
+        cell=cell,
+        tomogram=name,
+        seed=work.study.settings.seed,
+        device=work.compute.torch_device(),
+    )
+    write_table(work.folder / "vectors.parquet", vectors)
+    voxel_nm = tuple(float(v) for v in slabs.pop("voxel_nm"))
+    for part, slab in slabs.items():
+        write_image(work.folder / f"{part}.ome.zarr", slab, voxel_nm=voxel_nm, name=f"{work.slug} {part}")
+    work.fallbacks += record.fallbacks()
+    shown = [slab[slab.shape[0] // 2] for slab in slabs.values()]
+    work.metadata |= {
+        "slabs": picture(shown, ", ".join(slabs), simulated=work.simulated),
+        "descriptors": ", ".join(sorted(vectors["characteristic"].unique())) if len(vectors) else "none",
+    }
+
+
+@stage_asset("comparison_table", checks.COMPARISON_TABLE)
+def comparison_table(work: Work) -> None:
+    """Bring all sides into one row a characteristic; what was left out is listed."""
+    cells = _pooled(work, "cell_features", "features")
+    cryo = _pooled(work, "tomogram_features", "features")
+    pairs = _pooled(work, "comparison", "vectors")
+    atlas = work.maybe("interior_atlas")
+    tem = pd.DataFrame() if atlas is None else read_table(atlas.path / "measurements.parquet")
+    frame = tabulate(cells, cryo, tem, pairs, seed=work.study.settings.seed)
+    write_table(work.folder / "table.parquet", frame)
+    left_out = [
+        f"{asset} of {key}"
+        for asset, key_set in (("cell_features", "cells"), ("tomogram_features", "tomograms"), ("comparison", "pairs"))
+        for key in work.snapshot.keys(key_set)
+        if key not in work.all(asset)
+    ]
+    write_record(work.folder, {"left_out": left_out})
+    counts = ["characteristic", "unit", "estimate_model", "estimate_reference", "n_sem", "n_tem", "n_cryo", "reason"]
+    work.metadata |= {"rows": table(frame[counts]), "left_out": ", ".join(left_out) or "none"}
+    work.check("table_schema", *_against(COMPARISON_TABLE, frame))
+
+
+@stage_asset("verdicts", checks.VERDICTS)
+def verdicts(work: Work) -> None:
+    """Judge each row by the rules and margins fixed beforehand."""
+    source = work.one("comparison_table")
+    frame = judge(
+        read_table(source.path / "table.parquet"),
+        seed=work.study.settings.seed,
+        simulated=work.simulated,
+        input_versions=f"comparison_table {source.digest[:12]}",
+    )
+    write_table(work.folder / "verdicts.parquet", frame)
+    counts = frame["verdict"].value_counts()
+    work.metadata |= {
+        "verdicts": table(frame[["characteristic", "verdict", "interval", "n", "reason", "sentence_en"]]),
+        **{f"n_{str(verdict).replace(' ', '_')}": int(count) for verdict, count in counts.items()},
+    }
+    work.check("table_schema", *_against(VERDICTS, frame))
+    wrong = frame.loc[frame["limiting_cause"].str.contains("control", case=False), "characteristic"]
+    work.check(
+        "controls_in_order", not len(wrong), f"Limited by a control: {', '.join(wrong)}." if len(wrong) else "All are."
+    )
+
+
+def _pooled(work: Work, asset: str, name: str) -> pd.DataFrame:
+    frames = [read_table(artifact.path / f"{name}.parquet") for artifact in work.all(asset).values()]
+    frames = [frame for frame in frames if len(frame)]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def _against(schema: Any, frame: pd.DataFrame) -> tuple[bool, str]:
+    import pandera.errors
+
+    try:
+        schema.validate(frame, lazy=True)
+    except pandera.errors.SchemaErrors as errors:
+        return False, f"{len(errors.failure_cases)} violations: {errors.failure_cases.head(3).to_dict('records')}"
+    return True, f"{len(frame)} rows as declared."
+
+

@@ -1,0 +1,192 @@
+"""The asset `report`: gathers what the study's page shows.
+
+Belongs here: reading artifacts into `report.data` records and putting the page where users look for it.
+Does not belong here: how anything is drawn (`report`).
+"""
+
+import os
+import shutil
+import uuid
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from em2cryo_assets.assets.comparison import tomogram_record
+from em2cryo_assets.assets.pictures import windowed
+from em2cryo_assets.assets.records import read_record
+from em2cryo_assets.assets.stage import Work, stage_asset
+from em2cryo_assets.partitions import split_pair_key
+from em2cryo_assets.report.data import (
+    ArcCircle,
+    CellEntry,
+    Cutaway,
+    FusedSlice,
+    LeftOut,
+    PairEntry,
+    ProvenanceRow,
+    ReportData,
+    TomogramEntry,
+)
+from em2cryo_assets.report.page import write_report
+from em2cryo_assets.store.images import read_image, read_labels
+from em2cryo_assets.store.meshes import read_mesh
+from em2cryo_assets.store.publish import Artifact
+from em2cryo_assets.store.tables import read_table
+
+__all__ = ["report"]
+
+_MOST_CELLS = 20
+_MOST_PAIRS = 8
+
+
+@stage_asset("report")
+def report(work: Work) -> None:
+    """Write the page as an artifact, then set a copy where the README says it is."""
+    data = ReportData(
+        title=work.study.root.name,
+        simulated=work.simulated,
+        verdicts=read_table(work.one("verdicts").path / "verdicts.parquet"),
+        cells=_cells(work),
+        tomograms=tuple(_tomogram(work, key) for key in work.all("tomogram_features")),
+        pairs=_pairs(work),
+        atlas=_atlas(work),
+        provenance=_provenance(work),
+        left_out=tuple(
+            LeftOut(*line.split(" of ", 1), "not made, or stopped by a check: see em2cryo status")
+            for line in read_record(work.one("comparison_table"))["left_out"]
+        ),
+    )
+    write_report(work.folder / "page", data)
+    target, incoming = work.study.report, work.study.root / f".report-{uuid.uuid4().hex}"
+    shutil.copytree(work.folder / "page", incoming)
+    if target.exists():
+        shutil.rmtree(target)
+    os.replace(incoming, target)
+    work.metadata |= {
+        "page": dg.MetadataValue.path(str(target / "index.html")),
+        "cells": len(data.cells),
+        "tomograms": len(data.tomograms),
+        "pairs": len(data.pairs),
+    }
+
+
+def _cells(work: Work) -> tuple[CellEntry, ...]:
+    """Comparable cells first, in key order: they are what the verdicts rest on."""
+    features = work.all("cell_features")
+    order = sorted(features, key=lambda key: (not features[key].provenance.parameters["comparable"], key))
+    return tuple(_cell(work, key) for key in order[:_MOST_CELLS])
+
+
+def _cell(work: Work, key: str) -> CellEntry:
+    from skimage.measure import find_contours
+
+    view, mesh, fused = (work.all(a)[key] for a in ("cell_view", "cell_mesh", "fused_volume"))
+    record = read_record(view)
+    mask = np.asarray(read_labels(view.path / "view.ome.zarr", "mask")) > 0
+    outlines = find_contours(np.pad(mask, 1).astype(float), 0.5)
+    return CellEntry(
+        key,
+        windowed(np.asarray(read_image(view.path / "view.ome.zarr").data)),
+        float(record["pixel_size_nm"]),
+        tuple(outline - 1 for outline in outlines),
+        read_mesh(mesh.path / "mesh.zarr"),
+        read_table(work.all("cell_features")[key].path / "features.parquet"),
+        comparable=bool(record["comparable"]),
+        imposed=tuple(read_record(mesh)["imposed"]),
+        cutaway=_cutaway(fused),
+        slices=_slices(fused),
+        notes=fused.provenance.fallbacks,
+    )
+
+
+def _cutaway(fused: Artifact) -> Cutaway | None:
+    record = read_record(fused).get("cutaway")
+    if record is None:
+        return None
+    path = fused.path / "cutaway.ome.zarr"
+    density = np.asarray(read_image(path).data)
+    mask = np.asarray(read_labels(path, "mask")) > 0
+    z, y, x = record["origin_nm"]
+    return Cutaway(density, mask, float(record["pixel_nm"]), (z, y, x), record["caption"])
+
+
+def _slices(fused: Artifact) -> tuple[FusedSlice, ...]:
+    path, record = fused.path / "fused.ome.zarr", read_record(fused)
+    parts = [read_image(path).data, read_labels(path, "interior"), read_labels(path, "source")]
+    parts.append(read_image(fused.path / "uncertainty.ome.zarr").data)
+    slices = []
+    for axis, name in enumerate("zyx"):
+        middle = parts[0].shape[axis] // 2
+        planes: list[NDArray[np.generic]] = [np.asarray(part.take(middle, axis=axis)) for part in parts]
+        origin = [record["origin_nm"][other] for other in range(3) if other != axis]
+        slices.append(
+            FusedSlice(
+                name,
+                planes[0].astype(np.float32),
+                planes[1].astype(np.uint8),
+                planes[2].astype(np.uint8),
+                planes[3].astype(np.float32),
+                float(record["voxel_nm"][0]),
+                (origin[0], origin[1]),
+                float(record["origin_nm"][axis] + middle * record["voxel_nm"][axis]),
+            )
+        )
+    return tuple(slices)
+
+
+def _tomogram(work: Work, key: str) -> TomogramEntry:
+    source, measured = work.all("tomogram")[key], work.all("tomogram_features")[key]
+    record, kept = tomogram_record(source, measured)
+    middle = (kept.start + kept.stop) // 2
+    density = np.asarray(read_image(source.path / "image.ome.zarr").data[middle])
+    labels = np.asarray(read_labels(work.all("tomogram_labels")[key].path / "labels.ome.zarr", "interior")[middle])
+    arc, side = read_record(measured)["arc"], float(record.voxel_nm[1])
+    circle = None
+    if arc is not None:
+        said = f"r = {arc['radius_nm']:.0f} ± {arc['radius_se_nm']:.0f} nm, β = {arc['inclination_deg']:.0f}°"
+        centre = (arc["centre_yx_nm"][0] / side, arc["centre_yx_nm"][1] / side)
+        text = said if arc["usable"] else f"{said}; not used: {arc['reason']}"
+        circle = ArcCircle(centre, arc["radius_nm"], text, bool(arc["usable"]))
+    notes = (*source.provenance.fallbacks, *measured.provenance.fallbacks)
+    features = read_table(measured.path / "features.parquet")
+    return TomogramEntry(key, record.modality, density, labels, side, features, circle, notes)
+
+
+def _pairs(work: Work) -> tuple[PairEntry, ...]:
+    entries = []
+    for key, artifact in list(work.all("comparison").items())[:_MOST_PAIRS]:
+        slabs = {}
+        for part in ("tomogram", "before", "after"):
+            image = read_image(artifact.path / f"{part}.ome.zarr")
+            slabs[part] = np.asarray(image.data[image.data.shape[0] // 2])
+        cell, tomogram = split_pair_key(key)
+        entries.append(
+            PairEntry(
+                cell,
+                tomogram,
+                slabs["tomogram"],
+                slabs["before"],
+                slabs["after"],
+                float(image.voxel_nm[1]),
+                artifact.provenance.fallbacks,
+            )
+        )
+    return tuple(entries)
+
+
+def _atlas(work: Work) -> dict[str, pd.DataFrame]:
+    atlas = work.maybe("interior_atlas")
+    if atlas is None:
+        return {}
+    return {name: read_table(atlas.path / f"{name}.parquet") for name in ("fractions", "wall", "depth")}
+
+
+def _provenance(work: Work) -> tuple[ProvenanceRow, ...]:
+    rows = []
+    for ref in work.refs:
+        artifact = work.study.store.get(ref.asset, ref.key, ref.digest)
+        run = "" if artifact is None else artifact.provenance.run_id
+        rows.append(ProvenanceRow(ref.asset, ref.key or "", ref.digest, run))
+    return tuple(rows)

@@ -1,0 +1,183 @@
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from bodies import TILTS_DEG, cell, ellipsoid_mesh, tomogram_of
+
+from em2cryo_assets.compare.descriptors import (
+    MEASUREMENT_COLUMNS,
+    UNITS,
+    cell_measurements,
+    tomogram_measurements,
+)
+from em2cryo_assets.compare.pose import SlabPose
+from em2cryo_assets.compare.record import TomogramRecord
+from em2cryo_assets.compare.tables import MEASUREMENTS
+from em2cryo_assets.vocabulary import LABELS
+
+SWEEP = ("axial symmetry", "mirror in the image plane")
+MESH = ellipsoid_mesh((2000.0, 2000.0, 2400.0), 3)
+
+
+@dataclass(frozen=True)
+class FittedArc:
+    radius_nm: float = 1500.0
+    radius_se_nm: float = 75.0
+    inclination_deg: float = 30.0
+    inclination_se_deg: float = 3.0
+    arc_length_nm: float = 1000.0
+    usable: bool = True
+    reason: str = ""
+
+
+def sem(**changes):
+    given = {"key": "f-1", "unit": "f-1", "field": "f", "comparable": True, "imposed": SWEEP} | changes
+    frame = cell_measurements(MESH, **given)
+    MEASUREMENTS.validate(frame)
+    return frame.set_index("characteristic")
+
+
+def lamella(arc=None, **changes):
+    return TomogramRecord((30, 120, 120), (8.0,) * 3, "lamella", TILTS_DEG, snr=2.0, arc=arc, **changes)
+
+
+@pytest.fixture(scope="module")
+def tomogram():
+    density, labels = cell()
+    centre = np.array(density.shape) / 2 * 40 + np.array([0, 1650.0, 0])
+    return tomogram_of(
+        density, labels, 40.0, lamella(), SlabPose(centre, np.eye(3), wall_in_view=True), seed=0
+    )
+
+
+def cryo(density, labels, info, **changes):
+    frame = tomogram_measurements(density, labels, info.voxel_nm, info, key="t", unit="u", **changes)
+    MEASUREMENTS.validate(frame)
+    assert sorted(frame["characteristic"]) == sorted(UNITS)
+    return frame.set_index("characteristic")
+
+
+def test_dried_cells_have_shape_but_no_size():
+    rows = sem()
+    assert list(rows.reset_index()[list(MEASUREMENT_COLUMNS)].columns) == list(MEASUREMENT_COLUMNS)
+    for name in ("log_volume", "log_wall_radius"):
+        assert not rows.loc[name, "assessable"]
+        assert "drying" in rows.loc[name, "reason"]
+    assert rows.loc["axis_ratio", "assessable"]
+    assert rows.loc["axis_ratio", "value"] == pytest.approx(1.2, rel=0.01)
+    assert rows.loc["outline_axis_ratio", "assessable"]
+    assert set(rows["block"]) == {"f"}
+
+
+def test_live_diameters_undo_drying():
+    rows = sem(live_cell_diameter_um=5.0, mean_diameter_um=4.0)
+    assert rows.loc["log_volume", "assessable"]
+    expected = np.log(4 / 3 * np.pi * 2.0 * 2.0 * 2.4) + 3 * np.log(5 / 4)
+    assert rows.loc["log_volume", "value"] == pytest.approx(expected, abs=0.02)
+    assert not sem(live_cell_diameter_um=5.0).loc["log_volume", "assessable"]
+    with pytest.raises(ValueError, match="positive"):
+        sem(live_cell_diameter_um=-1.0)
+
+
+def test_what_the_estimator_imposes_is_not_assessable():
+    rows = sem()
+    assert rows.loc["axial_asymmetry", "reason"] == "imposed by the surface estimator: axial symmetry"
+    # The sweep leaves the two ends of a cell free, and M compares them.
+    assert rows.loc["mirror_asymmetry", "assessable"]
+    inflated = sem(imposed=("ellipsoid", *SWEEP))
+    assert not inflated.loc["mirror_asymmetry", "assessable"]
+    assert sem(imposed=()).loc["axial_asymmetry", "assessable"]
+
+
+def test_hidden_cells_are_measured_but_never_compared():
+    rows = sem(comparable=False, imposed=())
+    assert not rows["assessable"].any()
+    assert np.isfinite(rows["value"]).all()
+
+
+def test_fused_fractions_are_no_independent_measurement():
+    _, labels = cell(voxel_nm=80.0)
+    rows = sem(fused_labels=labels)
+    share = np.count_nonzero(labels == LABELS["nucleus"]) / np.count_nonzero(labels)
+    assert rows.loc["fraction_nucleus", "value"] == pytest.approx(share)
+    assert not rows.loc["fraction_nucleus", "assessable"]
+    assert "atlas" in rows.loc["fraction_nucleus", "reason"]
+
+
+def test_a_slab_gives_wall_and_texture_but_no_shape(tomogram):
+    rows = cryo(*tomogram, lamella(FittedArc()), wall_thickness=(150.0, 8.0))
+    for name in (
+        "log_volume",
+        "sphericity",
+        "axis_ratio",
+        "axial_asymmetry",
+        "mirror_asymmetry",
+        "fraction_vacuole",
+    ):
+        assert not rows.loc[name, "assessable"]
+    assert "0.96 x 0.96 x 0.24 µm" in rows.loc["axis_ratio", "reason"]
+    assert rows.loc["wall_thickness", ["value", "sd", "assessable"]].tolist() == [150.0, 8.0, True]
+    for name in ("depth_profile", "density_distribution", "power_spectrum"):
+        assert rows.loc[name, "assessable"]
+        assert np.isnan(rows.loc[name, "value"])
+    assert rows.loc["autocorrelation_length", "assessable"]
+    assert 8 < rows.loc["autocorrelation_length", "value"] < 300
+
+
+def test_normal_radius_of_an_inclined_arc(tomogram):
+    row = cryo(*tomogram, lamella(FittedArc())).loc["log_wall_radius"]
+    assert row["value"] == pytest.approx(np.log(1500 / np.cos(np.pi / 6)))
+    assert row["sd"] == pytest.approx(np.hypot(0.05, np.tan(np.pi / 6) * np.deg2rad(3)))
+    assert row["assessable"]
+    unusable = cryo(*tomogram, lamella(FittedArc(usable=False, reason="steeper than 60 degrees")))
+    assert unusable.loc["log_wall_radius", "reason"] == "steeper than 60 degrees"
+    assert "no arc" in cryo(*tomogram, lamella()).loc["log_wall_radius", "reason"]
+
+
+def test_denoised_volumes_leave_texture_out(tomogram):
+    rows = cryo(*tomogram, lamella(denoised=True))
+    for name in ("density_distribution", "power_spectrum", "autocorrelation_length"):
+        assert "denoised" in rows.loc[name, "reason"]
+    assert rows.loc["depth_profile", "assessable"]
+
+
+def test_no_wall_in_view_leaves_depth_out():
+    density = np.random.default_rng(0).standard_normal((30, 60, 60)).astype(np.float32)
+    labels = np.full(density.shape, LABELS["cytoplasm"], np.uint8)
+    rows = cryo(density, labels, lamella())
+    assert "no wall in view" in rows.loc["depth_profile", "reason"]
+    assert rows.loc["power_spectrum", "assessable"]
+
+
+def test_no_cell_gives_every_row_one_reason():
+    labels = np.zeros((30, 60, 60), np.uint8)
+    rows = cryo(np.zeros(labels.shape, np.float32), labels, lamella())
+    assert not rows["assessable"].any()
+    assert rows["reason"].str.contains("no cell found").all()
+
+
+def test_a_whole_cell_volume_gives_shape_and_fractions():
+    density, labels = cell(voxel_nm=90.0)
+    labels[labels == LABELS["mitochondrion"]] = LABELS["cytoplasm"]
+    info = TomogramRecord(labels.shape, (90.0,) * 3, "soft-x-ray")
+    rows = cryo(density, labels, info, mesh=MESH)
+    for name in ("log_volume", "axis_ratio", "axial_asymmetry", "fraction_nucleus", "fraction_vacuole"):
+        assert rows.loc[name, "assessable"], name
+    assert rows.loc["axis_ratio", "value"] == pytest.approx(1.2, rel=0.01)
+    assert rows.loc["fraction_nucleus", "n_support"] == np.count_nonzero(labels)
+    # Nothing found is not nothing there.
+    assert np.isnan(rows.loc["fraction_mitochondrion", "value"])
+    assert not rows.loc["fraction_mitochondrion", "assessable"]
+    assert "closed surface" in cryo(density, labels, info).loc["axis_ratio", "reason"]
+
+
+def test_an_overview_gives_outlines_only():
+    y, x = np.mgrid[:200, :400] * 20.0
+    first = ((y - 2000) / 1000) ** 2 + ((x - 2000) / 1200) ** 2 < 1
+    second = ((y - 2000) / 1000) ** 2 + ((x - 5500) / 1600) ** 2 < 1
+    labels = np.where(first | second, LABELS["cytoplasm"], 0).astype(np.uint8)[None]
+    info = TomogramRecord(labels.shape, (20.0,) * 3, "overview")
+    rows = cryo(np.zeros(labels.shape, np.float32), labels, info)
+    assert rows.loc["outline_axis_ratio", "value"] == pytest.approx(1.4, rel=0.01)
+    assert rows.loc["outline_axis_ratio", "n_support"] == 2
+    assert rows["assessable"].sum() == 1
