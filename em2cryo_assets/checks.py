@@ -5,6 +5,8 @@ Does not belong here: the measurement itself, which the stage's function makes w
 the data (reading a volume again only to check it would double the I/O).
 """
 
+import warnings
+
 import dagster as dg
 
 from em2cryo_assets.partitions import CELLS, FIELDS, SECTIONS, TOMOGRAMS
@@ -30,7 +32,11 @@ def _spec(
     asset: str, name: str, sentence: str, partitions: _Partitions, *, blocking: bool
 ) -> dg.AssetCheckSpec:
     # Partitioned like its asset: one unpartitioned blocking failure would stop every partition.
-    return dg.AssetCheckSpec(name, asset=asset, description=sentence, blocking=blocking, partitions_def=partitions)
+    with warnings.catch_warnings():  # a preview in Dagster 1.13
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        return dg.AssetCheckSpec(
+            name, asset=asset, description=sentence, blocking=blocking, partitions_def=partitions
+        )
 
 
 def _pixel_size(asset: str, low_nm: float, high_nm: float, partitions: _Partitions) -> dg.AssetCheckSpec:
@@ -59,7 +65,9 @@ SECTION_LABELS = (_not_empty("section_labels", "cell profile", SECTIONS, blockin
 # A microtubule or a purified complex has no cell: worth a row that says so, not a stop.
 TOMOGRAM_LABELS = (_not_empty("tomogram_labels", "cell", TOMOGRAMS, blocking=False),)
 CELL_MESH = (
-    _spec("cell_mesh", "watertight", "The mesh is closed: every edge has two triangles.", CELLS, blocking=True),
+    _spec(
+        "cell_mesh", "watertight", "The mesh is closed: every edge has two triangles.", CELLS, blocking=True
+    ),
     _spec("cell_mesh", "oriented", "All triangles face outward.", CELLS, blocking=True),
 )
 INTERIOR_ATLAS = (
@@ -67,7 +75,11 @@ INTERIOR_ATLAS = (
 )
 FUSED_VOLUME = (
     _spec(
-        "fused_volume", "volume_matches_mesh", "Labelled voxels fill the mesh's volume within 1 %.", CELLS, blocking=True
+        "fused_volume",
+        "volume_matches_mesh",
+        "Labelled voxels fill the mesh's volume within 1 %.",
+        CELLS,
+        blocking=True,
     ),
 )
 COMPARISON_TABLE = (_schema("comparison_table"),)

@@ -21,7 +21,7 @@ from em2cryo_assets.compare.table import comparison_table as tabulate
 from em2cryo_assets.compare.tables import COMPARISON_TABLE, MEASUREMENTS, VERDICTS
 from em2cryo_assets.compare.verdicts import verdicts as judge
 from em2cryo_assets.cryoet.arcs import WallArc, fit_wall_arc, wall_thickness
-from em2cryo_assets.cryoet.labels import trim_damage
+from em2cryo_assets.cryoet.labels import damaged_planes
 from em2cryo_assets.cryoet.noise import spatial_snr
 from em2cryo_assets.geometry.isosurface import mesh_of_volume
 from em2cryo_assets.partitions import split_pair_key
@@ -42,7 +42,7 @@ def tomogram_features(work: Work) -> None:
     density = np.asarray(image.data)
     labels = np.asarray(read_labels(work.one("tomogram_labels").path / "labels.ome.zarr", "interior"))
     modality = record["modality"]
-    kept = trim_damage(density.shape, voxel_nm, modality)
+    kept = damaged_planes(density.shape[0], voxel_nm[0], modality)
     density, labels = density[kept], labels[kept]
     arc, snr, mesh = None, None, None
     if modality in SLAB_MODALITIES:

@@ -5,6 +5,7 @@ Does not belong here: anything about one stage in particular.
 """
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,7 +107,10 @@ class Work:
         """Record the result of one of the stage's checks."""
         self.checks.append(
             dg.AssetCheckResult(
-                passed=bool(passed), check_name=name, asset_key=self.stage.name, description=sentence,
+                passed=bool(passed),
+                check_name=name,
+                asset_key=self.stage.name,
+                description=sentence,
                 metadata=numbers,
             )
         )
@@ -141,9 +145,7 @@ def stage_asset(
             check_specs=checks,
             pool=pool,
         )
-        def asset(
-            context: dg.AssetExecutionContext, study: StudyResource, compute: ComputeResource
-        ) -> dg.MaterializeResult[Any]:
+        def asset(context: dg.AssetExecutionContext, study: StudyResource, compute: ComputeResource) -> dg.MaterializeResult:
             return _make(stage, function, context, study.open(), compute)
 
         return asset
@@ -159,7 +161,9 @@ def _deps(stage: Stage) -> Iterator[dg.AssetDep]:
         if upstream.via == "every" and stage.key_set is None:
             mapping = dg.AllPartitionMapping()
         elif upstream.via in ("cell", "tomogram"):
-            mapping = dg.MultiToSingleDimensionPartitionMapping(upstream.via)
+            with warnings.catch_warnings():  # beta: its tests are ours (only the changed pair is recomputed)
+                warnings.simplefilter("ignore", dg.BetaWarning)
+                mapping = dg.MultiToSingleDimensionPartitionMapping(upstream.via)
         yield dg.AssetDep(upstream.asset, partition_mapping=mapping)
 
 
@@ -175,7 +179,9 @@ def _make(
     try:
         refs = snapshot.inputs(stage, key)
     except UpstreamMissingError as error:
-        raise dg.Failure(f"{error} Materialize it first, or type: em2cryo run", allow_retries=False) from error
+        raise dg.Failure(
+            f"{error} Materialize it first, or type: em2cryo run", allow_retries=False
+        ) from error
     digest = inputs_digest(refs)
     provenance = Provenance(stage.name, key, code_version=stage.code_version, run_id=context.run_id)
     try:
@@ -184,7 +190,9 @@ def _make(
             work.simulated = _simulated_upstream(study, refs)
             function(work)
             blocked = next((c for c in work.checks if not c.passed and _blocks(context, c)), None)
-            if blocked is not None:  # published, so that it can be looked at; `Snapshot` keeps it from what follows
+            if (
+                blocked is not None
+            ):  # published, so that it can be looked at; `Snapshot` keeps it from what follows
                 work.parameters["blocked"] = str(blocked.description)
             staging.provenance = Provenance(
                 stage.name,
@@ -214,11 +222,16 @@ def _make(
 
 def live_keys(instance: dg.DagsterInstance) -> dict[str, list[str]]:
     """Live keys of the four dynamic sets."""
-    return {name: list(instance.get_dynamic_partitions(name)) for name in ("fields", "cells", "sections", "tomograms")}
+    return {
+        name: list(instance.get_dynamic_partitions(name))
+        for name in ("fields", "cells", "sections", "tomograms")
+    }
 
 
 def _simulated_upstream(study: Study, refs: list[InputRef]) -> bool:
-    found = (study.store.get(r.asset, r.key, r.digest) for r in refs if r.asset in STAGES or r.asset == "cell_view")
+    found = (
+        study.store.get(r.asset, r.key, r.digest) for r in refs if r.asset in STAGES or r.asset == "cell_view"
+    )
     return any(artifact is not None and artifact.provenance.simulated for artifact in found)
 
 

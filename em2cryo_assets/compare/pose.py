@@ -83,7 +83,7 @@ def wall_anchor(labels: NDArray[np.integer], voxel_nm: Triple) -> WallAnchor | N
         return None
     smooth = ndimage.gaussian_filter(cell.astype(np.float32), 2.0, mode="nearest")
     slope = np.stack([np.gradient(smooth, side, axis=a)[surface] for a, side in enumerate(voxel_nm)])
-    outward = -slope.mean(axis=1)
+    outward = -slope.mean(axis=1, dtype=np.float64)
     length = float(np.linalg.norm(outward))
     if length < 1e-3 * float(np.linalg.norm(slope, axis=0).mean()):
         return None

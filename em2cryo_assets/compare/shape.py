@@ -22,6 +22,13 @@ _HARMONIC_DEGREE: Final = 8
 
 _N_CUTS: Final = 200
 
+_SMALLEST_OUTLINE_UM2: Final = 0.2
+"""A smaller outline in an overview is debris or a cap."""
+
+_SMALLEST_CUT: Final = 0.01
+"""The same for cuts of a mesh, as a share of its bounding ball's section: where a plane shaves off a few
+facets, the outline is theirs and not the body's."""
+
 
 def equivalent_diameter_um(volume_um3: float) -> float:
     """Diameter of the sphere of the same volume, µm.
@@ -85,7 +92,8 @@ def outline_axis_ratios(mesh: Mesh, n: int, *, seed: int) -> NDArray[np.float64]
     Directions are uniform on the sphere and planes uniform in position, so a direction counts by the
     body's width along it (Miles and Davy 1976, J. Microscopy 107:211). The axis ratio of an outline is
     that of the ellipse of equal second moments, summed over oriented segments by Green's theorem: no
-    ordering of the segments is needed, and a plane through mother and bud is one outline.
+    ordering of the segments is needed, and a plane through mother and bud is one outline. Caps below 1 % of
+    the bounding ball's section are left out.
 
     Parameters
     ----------
@@ -150,7 +158,7 @@ def seen_outline_axis_ratios(cell: NDArray[np.bool_], pixel_nm: tuple[float, flo
     ratios = []
     for i in sorted(set(range(1, n + 1)) - set(cut.tolist())):
         points = np.argwhere(bodies == i) * np.asarray(pixel_nm)
-        if len(points) * pixel_nm[0] * pixel_nm[1] >= 0.2e6:
+        if len(points) * pixel_nm[0] * pixel_nm[1] >= _SMALLEST_OUTLINE_UM2 * 1e6:
             small, large = np.linalg.eigvalsh(np.cov(points.T))
             ratios.append(float(np.sqrt(large / small)))
     return np.asarray(ratios, dtype=np.float64)
@@ -183,7 +191,7 @@ def _cut_axis_ratio(
     a, b = a - shift, b - shift
     cross = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
     area = cross.sum() / 2
-    if abs(area) < 1e-9 * np.abs(points).max() ** 2:
+    if abs(area) < _SMALLEST_CUT * np.square(points).sum(axis=1).max() * np.pi:
         return float("nan")
     mean = (cross[:, None] * (a + b)).sum(axis=0) / (6 * area)
     # ∫ r rᵀ over the triangle (0, a, b) is cross/24 · (aaᵀ + bbᵀ + (a+b)(a+b)ᵀ).

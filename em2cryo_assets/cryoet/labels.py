@@ -1,238 +1,229 @@
-"""Labels of one tomogram or whole-cell volume by grey value and shape.
+"""Labels of a tomogram by classical means: what is outside, wall, cytoplasm, vacuole.
 
-Belongs here: outside, wall and cytoplasm of slabs, and also bright and dark bodies of whole cells; trimming of damage.
-Does not belong here: reading files (`cryoet.mrc`), or what a wall's arc means (`cryoet.arcs`).
+Belongs here: the choice by modality, and the labelling of slabs. Does not belong here: whole cells
+(:mod:`em2cryo_assets.cryoet.whole_cell`), the fit of layers (:mod:`em2cryo_assets.cryoet.layers`), learned models.
 
-Classical and simple. A volume in which nothing looks like a cell is labelled outside throughout, with the reason.
+Only the order of densities is used (outside and vacuole below wall below cytoplasm), never a value.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
-from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from em2cryo_assets.cryoet.circle import fit_circle
+from em2cryo_assets.cryoet.layers import Layers, depth_map_nm, fit_layers, mean_profile
+from em2cryo_assets.cryoet.whole_cell import label_whole_cell
 from em2cryo_assets.vocabulary import LABELS
 
-__all__ = ["TomogramLabels", "label_tomogram", "trim_damage"]
+__all__ = ["TomogramLabels", "damaged_planes", "label_tomogram"]
 
-_WHOLE: Final = ("soft-x-ray", "fib-sem")
-_SMOOTH_NM: Final = 30.0
-_SEPARATION: Final = 2.0
-"""Two grey levels closer than this many within-class SDs (after smoothing) are one: noise splits anywhere."""
-
-_LARGEST_WALL_NM: Final = 320.0
-_THINNEST_WALL_NM: Final = 60.0
-_SMALLEST_CELL_UM: Final = 0.3
-_DAMAGE_NM: Final = 30.0
+_DAMAGE_NM = 30.0
+_SMALLEST_FIELD_NM = 400.0
+_SMALLEST_BODY_NM = 120.0
+_SMOOTH_NM = 20.0
+_COARSE_NM = 32.0
+_MEMBRANE_VOXEL_NM = 12.0
 
 
 @dataclass(frozen=True)
 class TomogramLabels:
-    """Labels of one volume.
+    """Labels and what to know about them.
 
     Parameters
     ----------
     labels : numpy.ndarray, uint8, shape (z, y, x)
-        Codes of `vocabulary.LABELS`.
+        Codes of :data:`em2cryo_assets.vocabulary.LABELS`.
     warnings : list of str
-        What was not found, in sentences.
+        What was not found or is doubtful; starts with "no cell found" where everything is outside.
     """
 
     labels: NDArray[np.uint8]
     warnings: list[str] = field(default_factory=list)
 
 
-def trim_damage(shape: tuple[int, int, int], voxel_nm: tuple[float, float, float], modality: str) -> slice:
-    """Slices of a lamella without the 30 nm that the ion beam damages on each face (Tuijtel et al. 2023).
+def damaged_planes(depth: int, voxel_z_nm: float, modality: str) -> slice:
+    """Planes of a volume that the milling beam left intact.
+
+    The ion beam harms about 30 nm below each face of a lamella (Tuijtel et al. 2023); cryo-sections and whole
+    cells have no such layer. Where trimming would leave less than a third, the volume is kept: it was trimmed before.
 
     Parameters
     ----------
-    shape, voxel_nm : tuple
-        (z, y, x), voxels and nm.
+    depth : int
+        Number of planes.
+    voxel_z_nm : float
+        Voxel side along z, nm.
     modality : str
-        Only a ``lamella`` is trimmed.
+        As in the sidecar.
+
+    Returns
+    -------
+    slice
+        Along z, of the planes to keep.
     """
-    depth = round(_DAMAGE_NM / voxel_nm[0]) if modality == "lamella" else 0
-    return slice(depth, shape[0] - depth) if shape[0] > 4 * depth else slice(0, shape[0])
+    lost = int(np.ceil(_DAMAGE_NM / voxel_z_nm)) if modality == "lamella" else 0
+    return slice(lost, depth - lost) if depth - 2 * lost >= max(1, depth / 3) else slice(0, depth)
 
 
-def label_tomogram(
-    density: NDArray[np.floating], voxel_nm: tuple[float, float, float], modality: str
-) -> TomogramLabels:
-    """Label a tomogram.
+def label_tomogram(density: ArrayLike, voxel_nm: tuple[float, float, float], modality: str) -> TomogramLabels:
+    """Label every voxel of a tomogram.
 
     Parameters
     ----------
-    density : numpy.ndarray, shape (z, y, x)
+    density : array_like, shape (z, y, x)
         High where matter is dense.
     voxel_nm : tuple of float
-        (z, y, x), nm.
+        Voxel sides along z, y, x, nm.
     modality : str
-        As in the sidecar; soft X-ray and FIB-SEM volumes hold whole cells.
+        As in the sidecar; "soft-x-ray" and "fib-sem" are treated as whole cells, all else as slabs.
+
+    Returns
+    -------
+    TomogramLabels
+        All outside, with the reason, where no cell can be recognised.
 
     Raises
     ------
     ValueError
-        If it is not a finite volume.
+        If the density is not three-dimensional or not finite.
     """
     volume = np.asarray(density, dtype=np.float32)
     if volume.ndim != 3 or not np.isfinite(volume).all():
-        raise ValueError(f"A finite (z, y, x) volume is needed; this one has shape {volume.shape}.")
-    extent_um = max(n * side for n, side in zip(volume.shape, voxel_nm, strict=True)) / 1000
-    empty = np.zeros(volume.shape, dtype=np.uint8)
-    if extent_um < _SMALLEST_CELL_UM:
-        return TomogramLabels(empty, [f"No cell found: the whole volume is {extent_um:.2g} µm across."])
-    if modality in _WHOLE:
-        return _whole_cell(volume, voxel_nm)
-    return _slab(volume, voxel_nm)
-
-
-def _slab(volume: NDArray[np.float32], voxel_nm: tuple[float, float, float]) -> TomogramLabels:
-    """Outside, wall and cytoplasm by the mean over the thickness: the cell's wall is steep in a thin slab."""
-    labels = np.zeros(volume.shape, dtype=np.uint8)
-    plane = ndimage.gaussian_filter(volume.mean(axis=0), [_SMOOTH_NM / side for side in voxel_nm[1:]])
-    levels = _levels(plane)
-    if levels is None:
-        if _looks_like_cytoplasm(volume, voxel_nm):
-            labels[:] = LABELS["cytoplasm"]
-            return TomogramLabels(labels, ["No outer surface in view: all of it is taken as the inside of a cell."])
-        return TomogramLabels(labels, ["No cell found: the volume shows one grey level without cellular texture."])
-    ice, wall_level, inside_level = levels
-    side = float(np.mean(voxel_nm[1:]))
-    side = float(np.mean(voxel_nm[1:]))
-    flat = _codes(plane, ice, wall_level, inside_level, side)
-    if not (flat == LABELS["cytoplasm"]).any():
-        return TomogramLabels(labels, ["No cell found: nothing denser than its surroundings is large enough."])
-    why = _not_the_outside(flat, side)
-    if why:
-        labels[:] = np.where(flat == LABELS["outside"], LABELS["vacuole"], LABELS["cytoplasm"])
-        return TomogramLabels(labels, [f"No outer surface in view ({why}): the light part is taken as a vacuole."])
-    # Slice by slice, or a wall that leans would be drawn upright; along the beam only what noise requires.
-    smooth = ndimage.gaussian_filter(volume, [_SMOOTH_NM / side for side in voxel_nm])
-    for z, each in enumerate(smooth):
-        labels[z] = _codes(each, ice, wall_level, inside_level, side)
-    return TomogramLabels(labels, [] if (labels == LABELS["wall"]).any() else ["No wall in view."])
-
-
-def _codes(
-    plane: NDArray[np.float32], ice: float, wall_level: float, inside_level: float, side_nm: float
-) -> NDArray[np.uint8]:
-    """Outside, wall, cytoplasm and vacuole of one plane, borders halfway between levels."""
-    cell = _main_part(plane > (ice + wall_level) / 2, side_nm)
-    body = _main_part(plane > (wall_level + inside_level) / 2, side_nm)
-    deep = ndimage.distance_transform_edt(cell) * side_nm if not cell.all() else np.full(cell.shape, np.inf)
-    # Beyond the thickest wall known, what is as light as a wall is an organelle.
-    body = ndimage.binary_fill_holes(body | (cell & (deep > _LARGEST_WALL_NM)))
-    codes = np.where(cell, LABELS["wall"], LABELS["outside"]).astype(np.uint8)
-    codes[cell & body] = LABELS["cytoplasm"]
-    inner = cell & body
-    if inner.any() and not inner.all():
-        depth = ndimage.distance_transform_edt(inner) * side_nm
-        light = inner & (depth > 100) & (plane < (ice + inside_level) / 2)
-        codes[ndimage.binary_opening(light, iterations=2)] = LABELS["vacuole"]
-    return codes
-
-
-def _not_the_outside(codes: NDArray[np.uint8], side_nm: float) -> str:
-    """Why the light part of a plane is an organelle and not the medium; empty if it is the medium.
-
-    A wall is at least 60 nm wide, and a cell bulges toward the medium, where a vacuole bulges into the cell.
-    """
-    outside, wall = codes == LABELS["outside"], codes == LABELS["wall"]
-    if not outside.any():
-        return "all of it is as dense as a cell"
-    rim = ndimage.binary_dilation(wall) & (codes == LABELS["cytoplasm"])
-    if not rim.any():
-        return "no wall borders it"
-    width = float(np.median(ndimage.distance_transform_edt(~outside)[rim])) * side_nm - side_nm
-    if width < _THINNEST_WALL_NM:
-        return f"its border is {width:.0f} nm thick, too thin for a wall"
-    edge = np.argwhere(ndimage.binary_dilation(outside) & ~outside)
-    points = np.column_stack([np.zeros(len(edge)), edge * side_nm])
-    try:
-        circle = fit_circle(points)
-    except ValueError:
-        return ""
-    if circle.radius_se_nm > 0.2 * circle.radius_nm:
-        return ""  # nearly straight: the side it bulges to cannot be told, and a wall of this width was seen
-    reach = np.hypot(*(np.argwhere(codes >= 0) * side_nm - np.asarray(circle.centre_nm)).T).reshape(codes.shape)
-    within = reach < circle.radius_nm
-    return "its border bulges the wrong way" if within[outside].mean() > within[~outside].mean() else ""
-
-
-def _levels(plane: NDArray[np.float32]) -> tuple[float, float, float] | None:
-    """Grey of ice, wall and cytoplasm in a smoothed plane; None where it has one level only."""
-    from skimage.filters import threshold_multiotsu, threshold_otsu
-
-    cut = float(threshold_otsu(plane))
-    low, high = plane[plane <= cut], plane[plane > cut]
-    within = float(np.sqrt((low.var() * low.size + high.var() * high.size) / plane.size))
-    if min(low.size, high.size) < 0.01 * plane.size or (high.mean() - low.mean()) < 2 * _SEPARATION * within:
-        return None
-    first, second = (float(v) for v in threshold_multiotsu(plane, classes=3))
-    classes = [plane[plane <= first], plane[(plane > first) & (plane <= second)], plane[plane > second]]
-    ice, wall, inside = (float(np.median(c)) for c in classes)
-    return ice, wall, inside
-
-
-def _looks_like_cytoplasm(volume: NDArray[np.float32], voxel_nm: tuple[float, float, float]) -> bool:
-    """Whether structure of 15–60 nm (ribosomes, membranes) stands out of the noise everywhere in the plane.
-
-    A volume of a micrometre without a surface is inside a cell if neighbouring slices agree on fine structure in
-    every quarter; an isolated particle or a filament leaves most quarters empty.
-    """
-    if min(n * side for n, side in zip(volume.shape[1:], voxel_nm[1:], strict=True)) < 500 or volume.shape[0] < 4:
-        return False
-    fine = ndimage.gaussian_filter(volume, [0, *(8 / s for s in voxel_nm[1:])])
-    fine -= ndimage.gaussian_filter(volume, [0, *(60 / s for s in voxel_nm[1:])])
-    middle = fine.shape[0] // 2
-    one, two = fine[middle], fine[middle + 1]
-    halves_y, halves_x = np.array_split(np.arange(one.shape[0]), 2), np.array_split(np.arange(one.shape[1]), 2)
-    agreement = [
-        np.corrcoef(one[np.ix_(y, x)].ravel(), two[np.ix_(y, x)].ravel())[0, 1] for y in halves_y for x in halves_x
-    ]
-    return bool(min(agreement) > 0.1)
-
-
-def _whole_cell(volume: NDArray[np.float32], voxel_nm: tuple[float, float, float]) -> TomogramLabels:
-    from skimage.filters import threshold_otsu
-
-    labels = np.zeros(volume.shape, dtype=np.uint8)
-    smooth = ndimage.gaussian_filter(volume, [min(1.0, 60 / side) for side in voxel_nm])
-    cut = float(threshold_otsu(smooth))
-    low, high = smooth[smooth <= cut], smooth[smooth > cut]
-    within = float(np.sqrt((low.var() * low.size + high.var() * high.size) / smooth.size))
-    if high.mean() - low.mean() < _SEPARATION * within:
-        return TomogramLabels(labels, ["No cell found: the volume shows one grey level."])
-    # The outline lies halfway between the outside and the outer layer, not between outside and the densest part.
-    outside, layer = float(np.median(low)), float(np.median(high))
-    cell = ndimage.binary_fill_holes(_largest(smooth > (outside + layer) / 2))
-    touching = any(bool(cell.take(index, axis=axis).any()) for axis in range(3) for index in (0, -1))
-    labels[cell] = LABELS["cytoplasm"]
-    side = float(np.mean(voxel_nm))
-    deep = ndimage.distance_transform_edt(cell) * side > 350
-    inner = smooth[deep]
-    warnings = ["The cell touches the border of the volume: its volume and shape are not whole."] if touching else []
-    if inner.size < 100:
+        raise ValueError(f"A tomogram is three-dimensional and finite; got shape {volume.shape}.")
+    field_nm = [n * side for n, side in zip(volume.shape, voxel_nm, strict=True)]
+    if min(field_nm[1:]) < _SMALLEST_FIELD_NM:
+        seen = f"{field_nm[1]:.0f} x {field_nm[2]:.0f} nm"
+        return _nothing(
+            volume, f"the field is {seen}, and below {_SMALLEST_FIELD_NM:.0f} nm no wall or cytoplasm can be told."
+        )
+    if modality in ("soft-x-ray", "fib-sem"):
+        labels, warnings = label_whole_cell(volume, voxel_nm)
         return TomogramLabels(labels, warnings)
-    typical = float(np.median(inner))
-    labels[ndimage.binary_opening(deep & (smooth > typical + 0.6 * (typical - outside)))] = LABELS["lipid_droplet"]
-    vacuole = ndimage.binary_opening(deep & (smooth < (typical + outside) / 2 + 0.1 * (typical - outside)), iterations=1)
+    if max(voxel_nm) > 2 * _SMOOTH_NM:
+        return _nothing(volume, f"voxels of {max(voxel_nm):.0f} nm are too coarse for the layers of a slab.")
+    return _label_slab(volume, voxel_nm, modality)
+
+
+def _nothing(volume: NDArray[np.float32], reason: str) -> TomogramLabels:
+    return TomogramLabels(np.zeros(volume.shape, dtype=np.uint8), [f"no cell found: {reason}"])
+
+
+def _label_slab(
+    volume: NDArray[np.float32], voxel_nm: tuple[float, float, float], modality: str
+) -> TomogramLabels:
+    planes = damaged_planes(volume.shape[0], voxel_nm[0], modality)
+    intact = volume[planes]
+    smooth = _smoothed(intact, voxel_nm, _SMOOTH_NM)
+    warnings: list[str] = []
+    outside = np.zeros(intact.shape, dtype=bool)
+    vacuole = np.zeros(intact.shape, dtype=bool)
+    layers: Layers | None = None
+    for body in _dark_bodies(intact, voxel_nm):
+        found, refined = _edge(body, smooth, intact, voxel_nm)
+        touches = body[:, 0].any() or body[:, -1].any() or body[:, :, 0].any() or body[:, :, -1].any()
+        if found is not None and found.is_wall and touches:
+            outside |= refined
+            layers = found if layers is None or body.sum() > outside.sum() / 2 else layers
+        else:
+            vacuole |= refined
+    vacuole &= ~outside
+    labels = np.full(intact.shape, LABELS["cytoplasm"], dtype=np.uint8)
     labels[vacuole] = LABELS["vacuole"]
-    warnings.append("Wall, nucleus and mitochondria are not told apart at this voxel.")
-    return TomogramLabels(labels, warnings)
+    if layers is None:
+        warnings.append("no wall in view: the whole field was taken as the inside of a cell.")
+    else:
+        labels = _with_wall(labels, outside, smooth, layers, voxel_nm)
+    lost = (planes.start or 0, volume.shape[0] - (planes.stop or volume.shape[0]))
+    if any(lost):
+        warnings.append(f"{_DAMAGE_NM:.0f} nm at each face (beam damage) carry the labels of the nearest intact plane.")
+    return TomogramLabels(np.pad(labels, (lost, (0, 0), (0, 0)), mode="edge"), warnings)
 
 
-def _main_part(mask: NDArray[np.bool_], side_nm: float) -> NDArray[np.bool_]:
-    """The largest part of a plane's mask, opened by 40 nm; empty if smaller than a tenth of a square micrometre."""
-    radius = max(1, round(40 / side_nm))
-    part = _largest(ndimage.binary_closing(ndimage.binary_opening(mask, iterations=radius), iterations=radius) | mask)
-    return part if part.sum() * side_nm**2 > 1e5 else np.zeros_like(part)
+def _smoothed(volume: NDArray[np.float32], voxel_nm: tuple[float, float, float], sigma_nm: float) -> NDArray[np.float32]:
+    return np.asarray(
+        ndimage.gaussian_filter(volume, [sigma_nm / side for side in voxel_nm], mode="nearest"), dtype=np.float32
+    )
 
 
-def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    parts, count = ndimage.label(mask)
-    return mask if count == 0 else parts == np.bincount(parts.ravel())[1:].argmax() + 1
+def _dark_bodies(volume: NDArray[np.float32], voxel_nm: tuple[float, float, float]) -> list[NDArray[np.bool_]]:
+    """Large connected regions of clearly low density: the surroundings of the cell, or vacuoles.
+
+    The lowest of three classes (multi-level Otsu), if it stands apart from the middle one by more than the scatter
+    of the smoothed density; in a field of nothing but cytoplasm the classes are slices of one peak, and do not.
+    """
+    from skimage.filters import threshold_multiotsu
+
+    coarse = _smoothed(volume, voxel_nm, _COARSE_NM)
+    low, high = (float(t) for t in threshold_multiotsu(coarse, classes=3, nbins=128))
+    values = np.sort(coarse[:: max(1, coarse.shape[0] // 8)].ravel())
+    dark, middle, bright = values[values < low], values[(values >= low) & (values < high)], values[values >= high]
+    if min(len(dark), len(middle), len(bright)) < 10:
+        return []
+    # Robust scatter of the two extreme classes; cut slices of a single Gaussian never pass 2.5.
+    spread = 0.7413 * max(float(np.subtract(*np.percentile(part, [75, 25]))) for part in (dark, bright))
+    if float(np.median(bright) - np.median(dark)) < 4.0 * spread:
+        return []
+    components, count = ndimage.label(coarse < low)
+    sizes = np.bincount(components.ravel(), minlength=count + 1)
+    smallest = _SMALLEST_BODY_NM**2 * min(_SMALLEST_BODY_NM, volume.shape[0] * voxel_nm[0]) / float(np.prod(voxel_nm))
+    large = [i for i in range(1, count + 1) if sizes[i] >= smallest]
+    return [components == i for i in sorted(large, key=lambda i: -sizes[i])]
+
+
+def _edge(
+    body: NDArray[np.bool_],
+    smooth: NDArray[np.float32],
+    volume: NDArray[np.float32],
+    voxel_nm: tuple[float, float, float],
+) -> tuple[Layers | None, NDArray[np.bool_]]:
+    """Fit the layers around a dark body and move its edge to the middle of the first step; twice, since depth changes."""
+    near = ndimage.binary_dilation(body, _ball(80.0, voxel_nm))
+    refined = body
+    layers: Layers | None = None
+    for _ in range(2):
+        layers = fit_layers(*mean_profile(volume, depth_map_nm(~refined, voxel_nm)))
+        if layers is None:
+            break
+        level = layers.wall if layers.is_wall else layers.inside
+        moved = (smooth < 0.5 * (layers.outside + level)) & near
+        components, count = ndimage.label(moved)
+        if count == 0:
+            break
+        kept = np.bincount(components[body & moved], minlength=count + 1)
+        kept[0] = 0
+        refined = ndimage.binary_fill_holes(components == int(np.argmax(kept)))
+    return layers, refined
+
+
+def _with_wall(
+    labels: NDArray[np.uint8],
+    outside: NDArray[np.bool_],
+    smooth: NDArray[np.float32],
+    layers: Layers,
+    voxel_nm: tuple[float, float, float],
+) -> NDArray[np.uint8]:
+    """Draw outside, wall and membrane: by depth, and within 40 nm of the mean inner edge by the density itself."""
+    depth = depth_map_nm(~outside, voxel_nm) - np.float32(layers.outer_nm)
+    thickness = layers.inner_nm - layers.outer_nm
+    # Ribosomes make the inner edge look ragged at the scale of the first smoothing; the wall is not.
+    light = _smoothed(smooth, voxel_nm, _COARSE_NM) < 0.5 * (layers.wall + layers.inside)
+    wall = (depth >= 0) & ((depth < thickness - 40) | ((depth < thickness + 40) & light))
+    # What the threshold cuts off or leaves inside the wall is noise, not anatomy.
+    wall = ndimage.binary_opening(wall, _ball(24.0, voxel_nm)) | (wall & (depth < thickness - 40))
+    drawn = labels.copy()
+    if max(voxel_nm) <= _MEMBRANE_VOXEL_NM:
+        cross = np.zeros((3, 3, 3), dtype=bool)
+        cross[1, 1, :] = cross[1, :, 1] = True
+        drawn[ndimage.binary_dilation(wall, cross) & ~wall & (depth > 0.5 * thickness)] = LABELS["membrane"]
+    drawn[wall] = LABELS["wall"]
+    drawn[depth < 0] = LABELS["outside"]
+    return drawn
+
+
+def _ball(radius_nm: float, voxel_nm: tuple[float, float, float]) -> NDArray[np.bool_]:
+    reach = [max(1, int(radius_nm / side)) for side in voxel_nm]
+    z, y, x = np.ogrid[tuple(slice(-n, n + 1) for n in reach)]
+    return np.asarray((z / reach[0]) ** 2 + (y / reach[1]) ** 2 + (x / reach[2]) ** 2 <= 1.0)

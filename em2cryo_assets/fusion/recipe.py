@@ -74,15 +74,12 @@ class Recipe:
     sources: NDArray[np.uint8]
 
     def drawn(self, rng: np.random.Generator) -> "Recipe":
-        """Draw the recipe of another cell of the population."""
-        wall = float(
-            np.clip(rng.normal(self.wall_nm, self.wall_sd_nm), 0.4 * self.wall_nm, 1.8 * self.wall_nm)
-        )
+        """Draw the organelle volumes of another cell of the population."""
         demands = tuple(
             replace(d, volume_nm3=d.volume_nm3 * float(np.exp(s * np.clip(rng.normal(), -2, 2) - s**2 / 2)))
             for d, s in zip(self.demands, self.spread, strict=True)
         )
-        return replace(self, wall_nm=wall, demands=demands)
+        return replace(self, demands=demands)
 
     def digest_bytes(self) -> bytes:
         """All content, for a digest."""

@@ -17,6 +17,7 @@ import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.special import ndtr, xlogy
 
 from em2cryo_assets.fusion.organelles import Body, body_distance, place_bodies
 from em2cryo_assets.fusion.recipe import MEMBRANE_NM, Recipe, recipe_from
@@ -58,7 +59,7 @@ class FusionPlan:
     doubt : Grid
         Grid of ``entropy_bits``.
     entropy_bits : numpy.ndarray, float32
-        Entropy of the label over the realisations.
+        Entropy of the label over arrangements of organelles.
     tile : numpy.ndarray, float32, shape (96, 96, 96)
         Periodic texture, unit variance.
     inradius_nm : float
@@ -98,7 +99,7 @@ class FusedVolume:
     source : dask.array.Array, uint8
         Codes of `vocabulary.SOURCES`: what decided a voxel's label.
     uncertainty : dask.array.Array, float32
-        Entropy of the label over seeded realisations, bits.
+        Entropy of the label over seeded arrangements of organelles and over wall thicknesses, bits.
     fallbacks : list of str
         What was assumed.
     """
@@ -393,5 +394,13 @@ def _block(plan: FusionPlan, start: tuple[int, ...], stop: tuple[int, ...]) -> t
     enveloped = np.isin(labels, (LABELS["nucleus"], LABELS["vacuole"], LABELS["mitochondrion"]))
     density += np.where(enveloped, share * (np.float32(recipe.envelope) - density), 0)
     source = recipe.sources[labels]
-    uncertainty = _interpolated(plan.entropy_bits, plan.doubt, plan.grid, start, stop)
-    return density.astype(np.float32), labels, source, np.where(labels == 0, np.float32(0), uncertainty)
+    # The wall is thinner than a voxel of the realisations: its doubt is a closed form of its spread.
+    beyond = ndtr((depth - np.float32(recipe.wall_nm)) / np.float32(max(recipe.wall_sd_nm, 1.0)))
+    shell = -(xlogy(beyond, beyond) + xlogy(1 - beyond, 1 - beyond)) / np.float32(np.log(2.0))
+    uncertainty = np.maximum(_interpolated(plan.entropy_bits, plan.doubt, plan.grid, start, stop), shell)
+    return (
+        density.astype(np.float32),
+        labels,
+        source,
+        np.where(labels == 0, np.float32(0), uncertainty).astype(np.float32),
+    )

@@ -26,11 +26,17 @@ class MergeTree:
         The two nodes a node joins, zeros for leaves. Children come before their parents.
     moments : numpy.ndarray, float64, shape (N + 1, 6)
         Sums over the pixels of a node of 1, y, x, y², x², yx.
+    order : numpy.ndarray, int64, shape (y · x,)
+        Flat pixel indices sorted by leaf.
+    starts : numpy.ndarray, int64, shape (leaves + 2,)
+        Where each leaf begins in ``order``.
     """
 
     leaves: NDArray[np.int32]
     children: NDArray[np.int64]
     moments: NDArray[np.float64]
+    order: NDArray[np.int64]
+    starts: NDArray[np.int64]
 
     def pixels(self, node: int) -> NDArray[np.intp]:
         """Flat pixel indices of a node, ascending."""
@@ -41,9 +47,8 @@ class MergeTree:
                 stack.extend(self.children[item].tolist())
             else:
                 members.append(item)
-        which = np.zeros(len(self.children), bool)
-        which[members] = True
-        return np.flatnonzero(which[self.leaves])
+        parts = [self.order[self.starts[leaf] : self.starts[leaf + 1]] for leaf in members]
+        return np.sort(np.concatenate(parts))
 
 
 def edge_strength(log_image: NDArray[np.float64], sigma_px: float) -> NDArray[np.float64]:
@@ -132,7 +137,9 @@ def merge_tree(
         for k, border in joined.items():
             neighbours[k][node] = border
             heapq.heappush(heap, (cost(k, node), k, node))
-    return MergeTree(leaves, children[: node + 1], moments[: node + 1])
+    order = np.argsort(flat, kind="stable")
+    starts = np.searchsorted(flat[order], np.arange(n + 2))
+    return MergeTree(leaves, children[: node + 1], moments[: node + 1], order, starts)
 
 
 def _borders(

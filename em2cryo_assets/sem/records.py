@@ -15,7 +15,11 @@ _MOST_OCCLUDED = 0.10
 """Cells occluded by more are measured and shown, but never compared."""
 
 _LEAST_EDGE_SUPPORT = 0.70
-"""Share of the outline with a step or crevice to be seen. An outline drawn where nothing is seen is a guess."""
+"""Share of the outline with a step or crevice to be seen: one drawn where nothing is seen is a guess."""
+
+_LEAST_AREA = 0.45
+"""Least area relative to the median of the cells that pass everything else. A bud by itself is not a cell, and
+a smaller piece cannot be told from a fragment."""
 
 _PROBE_NM = 90.0
 """Distance to either side of the outline at which the image is compared: beyond the blur of the rim."""
@@ -29,9 +33,9 @@ def cell_records(
 ) -> pd.DataFrame:
     """One row a cell, in order of its label.
 
-    A stretch of outline is *hidden* where the image is brighter outside than inside next to another cell's
-    mask or a bright neighbour: what lies in front is brighter at its rim and shades what lies behind. An ellipse
-    is fitted to the free rest of the outline, and the occluded fraction is its part beyond the hidden stretches.
+    A stretch of outline is *hidden* where the image is brighter outside than inside, or where a brighter cell
+    lies across the crevice: what lies in front is brighter at its rim and shades what lies behind. An ellipse
+    is fitted to the free rest of the outline; the occluded fraction is its part beyond hidden stretches.
 
     Parameters
     ----------
@@ -49,7 +53,8 @@ def cell_records(
     pandas.DataFrame
         label; y0, x0, y1, x1 (px, half open); area_um2; occluded_fraction (0 … 1; where less than 40 % of the
         outline is free, the hidden share of the outline stands for it); touches_border; comparable (fully
-        inside, occluded by at most 10 %, outline seen along at least 70 %); edge_support (0 … 1).
+        inside, occluded by at most 10 %, outline seen along at least 70 %, no bud or fragment by its area);
+        edge_support (0 … 1).
 
     Raises
     ------
@@ -70,7 +75,7 @@ def cell_records(
         if window is None:
             continue
         (y0, y1), (x0, x1) = ((s.start, s.stop) for s in window)
-        pad = reach + 3
+        pad = 4 * reach + 3
         corner = (max(0, y0 - pad), max(0, x0 - pad))
         around = (slice(corner[0], y1 + pad), slice(corner[1], x1 + pad))
         mask = labels[around] == label
@@ -100,7 +105,12 @@ def cell_records(
         **dict.fromkeys(("touches_border", "comparable"), "bool"),
     }
     order = ["label", "y0", "x0", "y1", "x1", "area_um2", "occluded_fraction", "touches_border", "comparable"]
-    return pd.DataFrame(rows, columns=[*order, "edge_support"]).astype(types)
+    table = pd.DataFrame(rows, columns=[*order, "edge_support"]).astype(types)
+    if table["comparable"].any():
+        table["comparable"] &= (
+            table["area_um2"] >= _LEAST_AREA * table.loc[table["comparable"], "area_um2"].median()
+        )
+    return table
 
 
 def _noise(image: NDArray[np.float32], blur: float) -> float:
@@ -134,9 +144,11 @@ def _outline(
     behind = outer - inner > threshold
     valley = np.minimum(inner, outer) - crest > threshold / 2
     support = float((behind | (inner - outer > threshold) | valley).mean())
-    # A crevice darker than both sides separates neighbours of which neither hides the other.
+    # A crevice may be darker than both sides. Then what lies across it decides: along another mask, the
+    # cell that is brighter farther in is in front; without one, a crevice hides nothing.
     near = look(ndimage.distance_transform_edt(~others) if others.any() else np.full(mask.shape, 1e9), 0)
-    hidden = behind & ~((crest < inner - threshold) & (near > reach))
+    across = look(smooth, 4 * reach) - look(smooth, -2 * reach) > 2 * threshold
+    hidden = np.where(near <= 3 * reach, behind | across, behind & (crest >= inner - threshold))
     hidden = _majority(hidden, rim, mask, reach)
     if not hidden.any():
         return 0.0, support
@@ -193,7 +205,7 @@ def _fitted_ellipse(rim: NDArray[np.intp], shape: tuple[int, int]) -> NDArray[np
 def _majority(
     hidden: NDArray[np.bool_], rim: NDArray[np.intp], mask: NDArray[np.bool_], reach: int
 ) -> NDArray[np.bool_]:
-    """Each outline pixel takes the state of most of its neighbours within about two probes: noise drops out."""
+    """Give each outline pixel the state of most of its neighbours within two probes: noise drops out."""
     total, count = np.zeros(mask.shape), np.zeros(mask.shape)
     total[rim[0], rim[1]] = hidden
     count[rim[0], rim[1]] = 1

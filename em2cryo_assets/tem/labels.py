@@ -78,18 +78,19 @@ def label_section(
     ValueError
         Not a 2-D finite image, a pixel size that is not positive, or masks of another shape.
     """
-    image = np.asarray(density, dtype=np.float32)
-    if image.ndim != 2:
-        raise ValueError(f"A section is a 2-D image, got shape {image.shape}.")
-    if not np.isfinite(image).all():
+    given = np.asarray(density, dtype=np.float64)
+    if given.ndim != 2:
+        raise ValueError(f"A section is a 2-D image, got shape {given.shape}.")
+    if not np.isfinite(given).all():
         raise ValueError("The section holds NaN or infinite pixels.")
     if not pixel_size_nm > 0:
         raise ValueError(f"The pixel size must be positive, got {pixel_size_nm} nm.")
-    barred = np.zeros(image.shape, bool) if excluded is None else np.asarray(excluded, bool)
-    if barred.shape != image.shape:
-        raise ValueError(f"The excluded mask has shape {barred.shape}, the section {image.shape}.")
+    barred = np.zeros(given.shape, bool) if excluded is None else np.asarray(excluded, bool)
+    if barred.shape != given.shape:
+        raise ValueError(f"The excluded mask has shape {barred.shape}, the section {given.shape}.")
 
     warnings: list[str] = []
+    image = _standardised(given, barred)
     fine = smooth(image, 12.0, pixel_size_nm)
     bodies = _without_wall(fine, _bodies(fine, barred, pixel_size_nm), barred, pixel_size_nm)
     if not bodies.any():
@@ -123,6 +124,13 @@ def label_section(
     touching = _touching(profiles, barred)
     warnings += [f"Profile {n} is cut by the border: its outline is incomplete." for n in touching]
     return SectionLabels(labels, profiles, touching, warnings)
+
+
+def _standardised(image: NDArray[np.float64], barred: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Bring an image to unit range; hot and dead pixels would otherwise use up the histogram's bins."""
+    low, high = np.percentile(image[~barred], [0.05, 99.95]) if not barred.all() else (0.0, 0.0)
+    scale = high - low if high > low else 1.0
+    return ((np.clip(image, low, high) - low) / scale).astype(np.float32)
 
 
 def _bodies(fine: NDArray[np.float32], barred: NDArray[np.bool_], pixel_size_nm: float) -> NDArray[np.bool_]:

@@ -55,7 +55,7 @@ def fill_small_holes(mask: NDArray[np.bool_], largest_um2: float, pixel_size_nm:
 
 
 def components(mask: NDArray[np.bool_], smallest_um2: float, pixel_size_nm: float) -> NDArray[np.int32]:
-    """Number the connected pieces of at least the given area, 0 elsewhere; int32, shape (y, x)."""
+    """Give numbers to the connected pieces of at least the given area; int32, shape (y, x), 0 elsewhere."""
     numbers, _ = ndimage.label(mask)
     large = np.bincount(numbers.ravel()) * (pixel_size_nm / 1000.0) ** 2 >= smallest_um2
     large[0] = False

@@ -128,7 +128,8 @@ def _wall_row(
 ) -> tuple[int, float, float, float, int, bool]:
     """Wall area, middle length and apparent width (median from the outline to the nearest inner pixel).
 
-    A cut through nothing but wall has no width but its area and length count: left out, thickness would be biased.
+    A cut through nothing but wall has no width, but its area and length count: thickness would be biased
+    without them.
     """
     inside = cell & (codes != LABELS["wall"])
     um = pixel_size_nm / 1000.0

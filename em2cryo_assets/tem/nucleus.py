@@ -48,8 +48,8 @@ def find_nucleus(
     numpy.ndarray of bool, shape (y, x)
         Envelope included; empty where none shows.
     """
-    # Rims of pale bodies are half pale: left in, they would be a second "nucleus" around every vacuole. The same
-    # holds just below the membrane, whose blurred edge meets the wall.
+    # Rims of pale bodies are half pale: left in, they would be a second "nucleus" around every vacuole. The
+    # same holds just below the membrane, whose blurred edge meets the wall.
     usable = ndimage.binary_erosion(inner, disk(45.0, pixel_size_nm), border_value=1)
     usable &= ~ndimage.binary_dilation(pale, disk(40.0, pixel_size_nm))
     usable &= ~ndimage.binary_dilation(dark, disk(25.0, pixel_size_nm))
@@ -81,9 +81,9 @@ def _to_envelope(
     cytoplasm: float,
     pixel_size_nm: float,
 ) -> NDArray[np.bool_]:
-    """Grow to the outer edge of the envelope: where the mean over the outline falls halfway back to cytoplasm.
+    """Grow to the outer edge of the envelope.
 
-    The midpoint level of a smoothed image lies inside the envelope, whose dense rim pulls it inward.
+    It lies where the mean over the outline falls halfway back to cytoplasm. The midpoint level of a smoothed image lies inside the envelope, whose dense rim pulls it inward.
     """
     outside = ndimage.distance_transform_edt(~region) * pixel_size_nm
     near = usable & (outside < _ENVELOPE_SEARCH_NM + 80.0) & ~region
@@ -116,7 +116,9 @@ def _round_piece(mask: NDArray[np.bool_], pixel_size_nm: float) -> NDArray[np.bo
     """Largest compact piece of a mask."""
     from skimage.measure import regionprops
 
-    numbers = components(ndimage.binary_opening(mask, disk(110.0, pixel_size_nm)), _SMALLEST_UM2, pixel_size_nm)
+    numbers = components(
+        ndimage.binary_opening(mask, disk(110.0, pixel_size_nm)), _SMALLEST_UM2, pixel_size_nm
+    )
     shapes = [r for r in regionprops(numbers) if r.solidity > 0.75]
     if not shapes:
         return np.zeros_like(mask)
@@ -126,8 +128,8 @@ def _round_piece(mask: NDArray[np.bool_], pixel_size_nm: float) -> NDArray[np.bo
 def _completion(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Ellipse through the convex part of the outline, empty where that part is no ellipse.
 
-    A nucleolus is as dense as cytoplasm and takes a bite out of the nucleus; where the outline touches its own
-    convex hull it is the envelope.
+    A nucleolus is as dense as cytoplasm and takes a bite out of the nucleus; where the outline touches its
+    own convex hull it is the envelope.
     """
     from skimage.morphology import convex_hull_image
 
@@ -162,7 +164,7 @@ def _conic(c: NDArray[np.float64], y: NDArray[np.float64], x: NDArray[np.float64
 
 
 def _fitted_ellipse(points: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """Fit an ellipse by direct least squares (Fitzgibbon 1999, in the stable form of Halir and Flusser 1998)."""
+    """Fit an ellipse by direct least squares (Halir and Flusser 1998)."""
     y, x = points.T
     square = np.stack([y * y, y * x, x * x], axis=1)
     linear = np.stack([y, x, np.ones_like(x)], axis=1)

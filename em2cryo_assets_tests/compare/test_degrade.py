@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from bodies import TILTS_DEG, cell
 from scipy import ndimage
 
 from em2cryo_assets.compare.degrade import (
@@ -11,6 +10,7 @@ from em2cryo_assets.compare.degrade import (
     wedge_margin,
 )
 from em2cryo_assets.compare.record import TomogramRecord
+from em2cryo_assets_tests.compare.bodies import TILTS_DEG, cell
 
 RECORD = TomogramRecord((15, 50, 50), (16.0, 16.0, 16.0), "lamella", TILTS_DEG, snr=0.5)
 

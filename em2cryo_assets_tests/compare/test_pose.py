@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
-from bodies import TILTS_DEG, cell
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from em2cryo_assets.compare.pose import SlabPose, body_frame, cut_slab, slab_pose, wall_anchor
 from em2cryo_assets.compare.record import TomogramRecord
 from em2cryo_assets.vocabulary import LABELS
+from em2cryo_assets_tests.compare.bodies import TILTS_DEG, cell
 
 RECORD = TomogramRecord((15, 60, 60), (16.0, 16.0, 16.0), "lamella", TILTS_DEG, snr=1.0)
 
@@ -22,7 +22,7 @@ def body():
 
 
 def wall_across(normal, at=0.0, shape=(15, 60, 60), side=16.0):
-    """Labels of a flat wall 160 nm thick whose outward normal is given, its surface ``at`` nm from the centre."""
+    """Labels of a flat wall 160 nm thick with a given outward normal, its surface ``at`` nm off centre."""
     normal = np.asarray(normal, float) / np.linalg.norm(normal)
     offsets = np.stack(np.meshgrid(*[(np.arange(n) - (n - 1) / 2) * side for n in shape], indexing="ij"), -1)
     height = offsets @ normal - at

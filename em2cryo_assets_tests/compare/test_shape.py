@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from bodies import ellipsoid_mesh
 
 from em2cryo_assets.compare.shape import (
     equivalent_diameter_um,
@@ -9,6 +8,7 @@ from em2cryo_assets.compare.shape import (
     shape_values,
 )
 from em2cryo_assets.geometry.mesh import Mesh
+from em2cryo_assets_tests.compare.bodies import ellipsoid_mesh
 
 
 def test_sphere():
@@ -53,7 +53,8 @@ def test_outlines_of_a_spheroid_follow_the_angle_of_the_plane():
     width = np.sqrt(q**2 * cos**2 + 1 - cos**2)
     expected = np.sum(width * np.sqrt(cos**2 + q**2 * (1 - cos**2))) / width.sum()
     assert ratios.min() >= 1
-    assert ratios.max() <= q * 1.01
+    # Facets may add a little at the caps.
+    assert ratios.max() <= q * 1.02
     assert ratios.mean() == pytest.approx(expected, abs=4 * ratios.std() / np.sqrt(n) + 0.005)
 
 

@@ -25,7 +25,7 @@ Section = tuple[NDArray[np.float32], NDArray[np.uint8]]
 def _draw(
     shape: tuple[int, int], discs: list[tuple[str, float, float, float]], noise: float = 0.05, seed: int = 0
 ) -> Section:
-    """Discs (label, y, x, radius in px) painted in order, four-fold oversampled, with noise; density and labels."""
+    """Density and labels of discs (label, y, x, radius in px) painted in order, oversampled, with noise."""
     y, x = np.mgrid[: shape[0] * 4, : shape[1] * 4] / 4
     density = np.full(y.shape, LEVELS["outside"])
     labels = np.zeros(shape, np.uint8)

@@ -11,7 +11,7 @@ OUTER, WALL, NUCLEUS = 2000.0, 150.0, 800.0
 
 
 def _ball_sections(n: int) -> dict[str, dict[str, pd.DataFrame]]:
-    """Evenly spaced cuts of a ball with a wall and a nucleus in its middle: the mean over planes without its noise."""
+    """Evenly spaced cuts of a ball with wall and nucleus: the mean over planes without its noise."""
     radius = np.hypot(*(np.indices((220, 220)) - 109.5)) * PIXEL_NM
     result = {}
     for i in range(n):
@@ -21,7 +21,6 @@ def _ball_sections(n: int) -> dict[str, dict[str, pd.DataFrame]]:
         labels[distance < OUTER] = LABELS["wall"]
         labels[distance < OUTER - WALL] = LABELS["cytoplasm"]
         labels[distance < NUCLEUS] = LABELS["nucleus"]
-        # Columns of wall thinner than a pixel would alias: each edge falls between pixels at another phase.
         result[f"s{i:02d}"] = measure_section(
             labels, (labels > 0).astype(np.int32), labels * 0.1, PIXEL_NM, 80.0
         )

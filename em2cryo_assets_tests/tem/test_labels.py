@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -84,6 +87,39 @@ def test_excluded_pixels_are_never_labelled(typical):
     result = label_section(density, PIXEL_NM, excluded)
     assert not result.labels[excluded].any()
     assert result.touching_border == (1,)
+
+
+@pytest.mark.parametrize("level", [0.0, 255.0])
+def test_an_even_image_is_no_cell(level):
+    assert not label_section(np.full((90, 90), level), PIXEL_NM).labels.any()
+
+
+def test_a_hot_pixel_changes_nothing(typical):
+    density, _ = typical
+    hot = density.copy()
+    hot[5, 5] = 1e5
+    assert (label_section(hot, PIXEL_NM).labels == label_section(density, PIXEL_NM).labels).mean() > 0.999
+
+
+def test_a_nucleolus_belongs_to_its_nucleus(draw, round_cell):
+    bite = [("membrane", 180, 180, 61), ("nucleus", 180, 180, 60), ("cytoplasm", 180, 214, 24)]
+    density, _ = draw((360, 360), round_cell(180, 180, 150, 13) + bite)
+    y, x = np.indices((360, 360)) - 180
+    truth = np.where(np.hypot(y, x) < 61, LABELS["nucleus"], 0)
+    assert _dice(label_section(density, PIXEL_NM).labels, truth, "nucleus") > 0.93
+
+
+def test_real_section_without_yeast_gives_labels_or_a_reason():
+    folder = os.environ.get("EM2CRYO_REFERENCE_DATA")
+    if not folder or not Path(folder, "tem").is_dir():
+        pytest.skip("EM2CRYO_REFERENCE_DATA is not set: no real section to look at")
+    from skimage.io import imread
+
+    # Fly tissue fills the field: no resin, no wall, nothing that could honestly be called a yeast organelle.
+    image = imread(Path(folder, "tem", "isbi2012_0.png")).astype(float)
+    result = label_section(image.max() - image, 4.0)
+    assert result.labels.shape == image.shape
+    assert result.warnings
 
 
 @pytest.mark.parametrize("bad", [np.zeros((2, 3, 4)), np.full((9, 9), np.nan)])

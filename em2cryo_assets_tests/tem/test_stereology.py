@@ -64,7 +64,7 @@ def test_linearised_standard_error_covers():
 @settings(max_examples=20, deadline=None)
 @given(thickness=st.floats(20, 300), diameter=st.floats(0.2, 2.0))
 def test_holmes_correction_undoes_opaque_projection_of_spheres(thickness, diameter):
-    # One sphere in a µm³: mean area of its projection from a slab of thickness t, over all positions of the slab.
+    # One sphere in a µm³: the area of its projection from a slab of thickness t, summed over positions.
     t, radius = thickness / 1000, diameter / 2
     centre = np.linspace(-radius - t / 2, radius + t / 2, 200_001)
     beyond = np.maximum(np.abs(centre) - t / 2, 0)
