@@ -28,15 +28,11 @@ __all__ = [
 _Partitions = dg.PartitionsDefinition[str] | None
 
 
-def _spec(
-    asset: str, name: str, sentence: str, partitions: _Partitions, *, blocking: bool
-) -> dg.AssetCheckSpec:
+def _spec(asset: str, name: str, sentence: str, partitions: _Partitions, *, blocking: bool) -> dg.AssetCheckSpec:
     # Partitioned like its asset: one unpartitioned blocking failure would stop every partition.
     with warnings.catch_warnings():  # a preview in Dagster 1.13
         warnings.simplefilter("ignore", dg.PreviewWarning)
-        return dg.AssetCheckSpec(
-            name, asset=asset, description=sentence, blocking=blocking, partitions_def=partitions
-        )
+        return dg.AssetCheckSpec(name, asset=asset, description=sentence, blocking=blocking, partitions_def=partitions)
 
 
 def _pixel_size(asset: str, low_nm: float, high_nm: float, partitions: _Partitions) -> dg.AssetCheckSpec:
@@ -65,9 +61,7 @@ SECTION_LABELS = (_not_empty("section_labels", "cell profile", SECTIONS, blockin
 # A microtubule or a purified complex has no cell: worth a row that says so, not a stop.
 TOMOGRAM_LABELS = (_not_empty("tomogram_labels", "cell", TOMOGRAMS, blocking=False),)
 CELL_MESH = (
-    _spec(
-        "cell_mesh", "watertight", "The mesh is closed: every edge has two triangles.", CELLS, blocking=True
-    ),
+    _spec("cell_mesh", "watertight", "The mesh is closed: every edge has two triangles.", CELLS, blocking=True),
     _spec("cell_mesh", "oriented", "All triangles face outward.", CELLS, blocking=True),
 )
 INTERIOR_ATLAS = (

@@ -116,7 +116,7 @@ def verdicts(as_json: bool) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def ui(arguments: tuple[str, ...]) -> None:
     """Open the Dagster UI on the study, at 127.0.0.1 (further ARGUMENTS go to dagster dev)."""
-    study = _study()
+    _study()
     os.execv(
         sys.executable,
         [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-m", "em2cryo_assets.definitions", *arguments],
@@ -140,7 +140,7 @@ def _instance(study: Study) -> Any:
     return dg.DagsterInstance.from_config(str(study.dagster_home))
 
 
-def _verdict_lines(row: dict[str, Any]) -> str:
+def _verdict_lines(row: dict[Any, Any]) -> str:
     head = f"{row['verdict'].upper():<15} {row['characteristic']:<24} n: {row['n']:<32} {row['interval']}"
     return f"{head}\n                {row['reason']}\n"
 

@@ -26,7 +26,7 @@ def build_definitions(study: StudyResource, compute: ComputeResource) -> dg.Defi
         What computes.
     """
     return dg.Definitions(
-        assets=dg.map_asset_specs(_with_condition, ASSETS),
+        assets=dg.map_asset_specs(_with_condition, ASSETS),  # type: ignore[arg-type]
         jobs=[FIELD_JOB, SECTION_JOB, TOMOGRAM_JOB, update_study],
         sensors=[inbox_sensor],
         schedules=[nightly],

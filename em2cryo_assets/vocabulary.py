@@ -28,9 +28,7 @@ LABEL_NAMES: Final = MappingProxyType({code: name for name, code in LABELS.items
 ORGANELLES: Final = ("nucleus", "vacuole", "mitochondrion", "lipid_droplet")
 """What lies inside the plasma membrane and is placed or measured as a body of its own."""
 
-SOURCES: Final = MappingProxyType(
-    {"none": 0, "sem_shape": 1, "tem_atlas": 2, "prior": 3, "simulation": 4}
-)
+SOURCES: Final = MappingProxyType({"none": 0, "sem_shape": 1, "tem_atlas": 2, "prior": 3, "simulation": 4})
 """Where a voxel of a fused volume came from: nothing (outside), the SEM mesh, the TEM atlas,
 a prior from the literature, or a seeded simulation (positions of organelles)."""
 

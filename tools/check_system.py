@@ -20,7 +20,7 @@ def main():
     """Exit with a sentence if something is missing."""
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         found = ".".join(map(str, sys.version_info[:3]))
-        sys.exit("EM2Cryo needs Python 3.11 to 3.13 and this is %s; try: make PYTHON=python3.12 demo" % found)
+        sys.exit("EM2Cryo needs Python 3.11 to 3.13 and this is " + found + "; try: make PYTHON=python3.12 demo")
     try:
         import ensurepip  # noqa: F401
         import venv  # noqa: F401

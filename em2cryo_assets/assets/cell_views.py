@@ -127,7 +127,7 @@ def publish_views(
             )
         assert staging.artifact is not None
         if before is None or before.digest != staging.artifact.digest or key not in known:
-            shown = {
+            shown: dict[str, Any] = {
                 "view": picture(
                     [windowed(view.image), view.mask.astype(np.uint8) * 255], key, simulated=work.simulated
                 ),

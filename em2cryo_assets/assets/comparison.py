@@ -43,6 +43,7 @@ def tomogram_features(work: Work) -> None:
     labels = np.asarray(read_labels(work.one("tomogram_labels").path / "labels.ome.zarr", "interior"))
     modality = record["modality"]
     kept = damaged_planes(density.shape[0], voxel_nm[0], modality)
+    whole_density, whole_labels = density, labels  # `wall_thickness` leaves the damaged planes out itself
     density, labels = density[kept], labels[kept]
     arc, snr, mesh = None, None, None
     if modality in SLAB_MODALITIES:
@@ -74,7 +75,7 @@ def tomogram_features(work: Work) -> None:
         key=work.slug,
         unit=record["unit"],
         mesh=mesh,
-        wall_thickness=wall_thickness(labels, voxel_nm, arc) if arc is not None else None,
+        wall_thickness=wall_thickness(whole_labels, whole_density, voxel_nm) if arc is not None else None,
         seed=work.study.settings.seed,
     )
     write_table(work.folder / "features.parquet", frame, MEASUREMENTS)
@@ -111,7 +112,7 @@ def tomogram_record(tomogram: Artifact, features: Artifact) -> tuple[TomogramRec
     kept = slice(*measured["slices"])
     arc = measured["arc"]
     if arc is not None:
-        arc = WallArc(**{**arc, "centre_yx_nm": tuple(arc["centre_yx_nm"])})
+        arc = WallArc(**{**arc, "centre_nm": tuple(arc["centre_nm"])})
     record = TomogramRecord(
         (kept.stop - kept.start, image.data.shape[1], image.data.shape[2]),
         (image.voxel_nm[0], image.voxel_nm[1], image.voxel_nm[2]),
@@ -215,5 +216,3 @@ def _against(schema: Any, frame: pd.DataFrame) -> tuple[bool, str]:
     except pandera.errors.SchemaErrors as errors:
         return False, f"{len(errors.failure_cases)} violations: {errors.failure_cases.head(3).to_dict('records')}"
     return True, f"{len(frame)} rows as declared."
-
-

@@ -23,7 +23,16 @@ _SIDE_PX = 320
 
 # Okabe and Ito's colour-blind-safe palette in the order of the label codes; outside is black.
 _PALETTE: Final = np.array(
-    [(0, 0, 0), (230, 159, 0), (213, 94, 0), (120, 120, 120), (0, 114, 178), (86, 180, 233), (0, 158, 115), (240, 228, 66)],
+    [
+        (0, 0, 0),
+        (230, 159, 0),
+        (213, 94, 0),
+        (120, 120, 120),
+        (0, 114, 178),
+        (86, 180, 233),
+        (0, 158, 115),
+        (240, 228, 66),
+    ],
     dtype=np.uint8,
 )
 

@@ -54,7 +54,9 @@ def report(work: Work) -> None:
         atlas=_atlas(work),
         provenance=_provenance(work),
         left_out=tuple(
-            LeftOut(*line.split(" of ", 1), "not made, or stopped by a check: see em2cryo status")
+            LeftOut(
+                line.partition(" of ")[0], line.partition(" of ")[2], "not made, or stopped by a check: em2cryo status"
+            )
             for line in read_record(work.one("comparison_table"))["left_out"]
         ),
     )
@@ -119,7 +121,7 @@ def _slices(fused: Artifact) -> tuple[FusedSlice, ...]:
     slices = []
     for axis, name in enumerate("zyx"):
         middle = parts[0].shape[axis] // 2
-        planes: list[NDArray[np.generic]] = [np.asarray(part.take(middle, axis=axis)) for part in parts]
+        planes: list[NDArray[np.generic]] = [np.asarray(part[(slice(None),) * axis + (middle,)]) for part in parts]
         origin = [record["origin_nm"][other] for other in range(3) if other != axis]
         slices.append(
             FusedSlice(
@@ -146,7 +148,7 @@ def _tomogram(work: Work, key: str) -> TomogramEntry:
     circle = None
     if arc is not None:
         said = f"r = {arc['radius_nm']:.0f} ± {arc['radius_se_nm']:.0f} nm, β = {arc['inclination_deg']:.0f}°"
-        centre = (arc["centre_yx_nm"][0] / side, arc["centre_yx_nm"][1] / side)
+        centre = (arc["centre_nm"][0] / side, arc["centre_nm"][1] / side)
         text = said if arc["usable"] else f"{said}; not used: {arc['reason']}"
         circle = ArcCircle(centre, arc["radius_nm"], text, bool(arc["usable"]))
     notes = (*source.provenance.fallbacks, *measured.provenance.fallbacks)

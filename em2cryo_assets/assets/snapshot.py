@@ -60,9 +60,7 @@ class Snapshot:
     def _planned_pairs(self) -> list[str]:
         if self._pairs is None:
             cells = [key for key in self.live["cells"] if self._says("cell_features", key, "comparable")]
-            tomograms = [
-                key for key in self.live["tomograms"] if self._says("tomogram_features", key, "pairable")
-            ]
+            tomograms = [key for key in self.live["tomograms"] if self._says("tomogram_features", key, "pairable")]
             settings = self.study.settings
             chosen = plan_pairs(cells, tomograms, per_tomogram=settings.pairs_per_tomogram, seed=settings.seed)
             self._pairs = [pair_key(cell, tomogram) for cell, tomogram in chosen]

@@ -145,7 +145,9 @@ def stage_asset(
             check_specs=checks,
             pool=pool,
         )
-        def asset(context: dg.AssetExecutionContext, study: StudyResource, compute: ComputeResource) -> dg.MaterializeResult:
+        def asset(
+            context: dg.AssetExecutionContext, study: StudyResource, compute: ComputeResource
+        ) -> dg.MaterializeResult:
             return _make(stage, function, context, study.open(), compute)
 
         return asset
@@ -179,9 +181,7 @@ def _make(
     try:
         refs = snapshot.inputs(stage, key)
     except UpstreamMissingError as error:
-        raise dg.Failure(
-            f"{error} Materialize it first, or type: em2cryo run", allow_retries=False
-        ) from error
+        raise dg.Failure(f"{error} Materialize it first, or type: em2cryo run", allow_retries=False) from error
     digest = inputs_digest(refs)
     provenance = Provenance(stage.name, key, code_version=stage.code_version, run_id=context.run_id)
     try:
@@ -190,9 +190,7 @@ def _make(
             work.simulated = _simulated_upstream(study, refs)
             function(work)
             blocked = next((c for c in work.checks if not c.passed and _blocks(context, c)), None)
-            if (
-                blocked is not None
-            ):  # published, so that it can be looked at; `Snapshot` keeps it from what follows
+            if blocked is not None:  # published, so that it can be looked at; `Snapshot` keeps it from what follows
                 work.parameters["blocked"] = str(blocked.description)
             staging.provenance = Provenance(
                 stage.name,
@@ -222,16 +220,11 @@ def _make(
 
 def live_keys(instance: dg.DagsterInstance) -> dict[str, list[str]]:
     """Live keys of the four dynamic sets."""
-    return {
-        name: list(instance.get_dynamic_partitions(name))
-        for name in ("fields", "cells", "sections", "tomograms")
-    }
+    return {name: list(instance.get_dynamic_partitions(name)) for name in ("fields", "cells", "sections", "tomograms")}
 
 
 def _simulated_upstream(study: Study, refs: list[InputRef]) -> bool:
-    found = (
-        study.store.get(r.asset, r.key, r.digest) for r in refs if r.asset in STAGES or r.asset == "cell_view"
-    )
+    found = (study.store.get(r.asset, r.key, r.digest) for r in refs if r.asset in STAGES or r.asset == "cell_view")
     return any(artifact is not None and artifact.provenance.simulated for artifact in found)
 
 

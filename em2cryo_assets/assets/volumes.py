@@ -90,7 +90,7 @@ def fused_volume(work: Work) -> None:
     density = read_image(work.folder / "fused.ome.zarr").data
     inside = labels != LABELS["outside"]
     filled_um3 = float(np.count_nonzero(inside)) * float(np.prod(voxel)) / 1e9
-    counts = np.bincount(labels.ravel(), minlength=len(LABELS)) / max(1, np.count_nonzero(inside))
+    counts = np.bincount(labels.ravel(), minlength=len(LABELS)) / max(1, int(np.count_nonzero(inside)))
     record = {"voxel_nm": list(voxel), "origin_nm": list(volume.grid.origin_nm), "has_interior": atlas is not None}
     middle = labels.shape[0] // 2
     panels = [np.asarray(density[middle]), label_colours(labels[middle])]

@@ -104,7 +104,9 @@ def bring_up_to_date(
                     f"[{number}/{len(chains)}] {outcome.chain.key or 'study'}: "
                     f"{' → '.join(outcome.materialized) or 'nothing'}  {outcome.seconds:.1f} s{end}"
                 )
-    failed = [f"{step.asset} of {step.key or 'the study'} failed: {step.why}" for step in plan if step.state == "failed"]
+    failed = [
+        f"{step.asset} of {step.key or 'the study'} failed: {step.why}" for step in plan if step.state == "failed"
+    ]
     return Outcome(made, (*change.problems, *failed))
 
 
@@ -158,9 +160,7 @@ def _wave_name(asset: str) -> str:
     return STAGES[asset].key_set or "tables"
 
 
-def _run(
-    chains: list[Chain], study: Study, instance: dg.DagsterInstance, client: Any | None
-) -> Iterator[ChainOutcome]:
+def _run(chains: list[Chain], study: Study, instance: dg.DagsterInstance, client: Any | None) -> Iterator[ChainOutcome]:
     if client is None:
         for chain in chains:
             yield materialize_chain(chain, instance)

@@ -5,6 +5,8 @@ Does not belong here: what `em2cryo run` does (`automation.plan` decides there);
 path to the same end.
 """
 
+from typing import Any
+
 import dagster as dg
 
 from em2cryo_assets.assets.lineage import STAGES
@@ -23,7 +25,7 @@ def condition_of(name: str) -> dg.AutomationCondition[dg.AssetKey] | None:
         return None
     # `eager()` fires again when an input was made anew with the same bytes; compare data versions instead.
     changed = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.data_version_changed())
-    wanted = changed | dg.AutomationCondition.newly_missing() | dg.AutomationCondition.code_version_changed()
+    wanted: Any = changed | dg.AutomationCondition.newly_missing() | dg.AutomationCondition.code_version_changed()
     condition = (
         dg.AutomationCondition.in_latest_time_window()
         & wanted.since_last_handled()

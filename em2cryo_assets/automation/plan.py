@@ -18,7 +18,7 @@ from em2cryo_assets.resources.study import Study
 from em2cryo_assets.store.provenance import InputRef, inputs_digest
 from em2cryo_assets.store.publish import Artifact
 
-__all__ = ["Step", "TO_DO", "make_plan"]
+__all__ = ["TO_DO", "Step", "make_plan"]
 
 TO_DO = ("missing", "outdated", "failed")
 """States that a run can do something about."""
@@ -79,11 +79,7 @@ def _look_at(snapshot: Snapshot, stage: Stage, key: str | None, recorded: Mappin
         return Step(stage.name, key, "waiting", f"There is no {wanted} yet.")
     step = Step(stage.name, key, "current", "Made from the present inputs.", inputs_digest(refs))
     failure = snapshot.study.store.failure(stage.name, key)
-    if (
-        failure
-        and failure["inputs_digest"] == step.inputs
-        and failure["code_version"] == stage.code_version
-    ):
+    if failure and failure["inputs_digest"] == step.inputs and failure["code_version"] == stage.code_version:
         return replace(step, state="failed", why=str(failure["message"]))
     artifact = snapshot.artifact(stage.name, key)
     if artifact is None:

@@ -74,9 +74,7 @@ def register(study: Study, instance: dg.DagsterInstance) -> Registered:
     return change
 
 
-def _within_limit(
-    instance: dg.DagsterInstance, staying: Iterable[str], new: list[str]
-) -> tuple[list[str], list[str]]:
+def _within_limit(instance: dg.DagsterInstance, staying: Iterable[str], new: list[str]) -> tuple[list[str], list[str]]:
     cells = max(1, len(instance.get_dynamic_partitions("cells")))
     room = max(0, MAX_PAIRS // cells - len(set(staying)))
     return new[:room], new[room:]

@@ -89,9 +89,7 @@ class Case:
         """P that the two-sided interval lies wholly beyond δ."""
         assert self.estimate is not None
         above = self.estimate.p_above(self.margin.delta)
-        return min(
-            1.0, 2 * (above if self.distance else min(above, self.estimate.p_below(-self.margin.delta)))
-        )
+        return min(1.0, 2 * (above if self.distance else min(above, self.estimate.p_below(-self.margin.delta))))
 
 
 def units_that_decide(case: Case, reach: float, alpha: float) -> tuple[int, int] | None:
@@ -108,9 +106,7 @@ def needed_words(case: Case, needed: tuple[int, int] | None) -> tuple[str, int |
         return "no practicable number of samples would decide", None
     more = [(w, name, h) for w, h, name in zip(needed, case.n, side_names(case), strict=True) if w > h]
     words = " and ".join(f"about {w} {name} in place of {h}" for w, name, h in more)
-    return (words or "as many as there are") + " would decide", max(
-        (w for w, _, _ in more), default=max(needed)
-    )
+    return (words or "as many as there are") + " would decide", max((w for w, _, _ in more), default=max(needed))
 
 
 def side_names(case: Case) -> tuple[str, str]:

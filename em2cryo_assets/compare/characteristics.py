@@ -58,9 +58,7 @@ class Characteristic:
 
 _PART = "a tomogram holds less than a hundredth of a cell; it takes whole-cell volumes (soft X-ray, FIB-SEM)"
 _CHOSEN = "the field of a tomogram is chosen by a person, so its shares are not those of the cell"
-_WALL = (
-    "a voxel of such a volume is about as thick as the wall, and vitreous sections are compressed by 30-60 %"
-)
+_WALL = "a voxel of such a volume is about as thick as the wall, and vitreous sections are compressed by 30-60 %"
 _INSIDE = "it takes a labelled volume with cytoplasm in view"
 
 
@@ -78,9 +76,7 @@ def _fraction(organelle: str) -> Characteristic:
 
 def _texture(name: str, unit: str, *, exploratory: bool = False) -> Characteristic:
     modalities = SLAB_MODALITIES + WHOLE_CELL_MODALITIES
-    return Characteristic(
-        name, "texture", unit, "distance", "pairs", modalities, _INSIDE, exploratory=exploratory
-    )
+    return Characteristic(name, "texture", unit, "distance", "pairs", modalities, _INSIDE, exploratory=exploratory)
 
 
 _ALL: Final = (

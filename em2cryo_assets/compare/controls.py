@@ -103,9 +103,7 @@ def phase_randomised(density: NDArray[np.floating], labels: NDArray[np.integer],
         grain = np.random.default_rng(seed).standard_normal(fake.shape, dtype=np.float32)
         phase = fft.rfftn(grain, workers=1)
         amplitude = np.abs(fft.rfftn(texture, workers=1))
-        turned = fft.irfftn(amplitude * phase / np.maximum(np.abs(phase), 1e-20), fake.shape, workers=1)[
-            interior
-        ]
+        turned = fft.irfftn(amplitude * phase / np.maximum(np.abs(phase), 1e-20), fake.shape, workers=1)[interior]
         spread = float(turned.std())
         turned = (turned - turned.mean()) * (float(texture[interior].std()) / spread if spread > 0 else 0)
         fake[interior] = turned + mean

@@ -138,9 +138,7 @@ def degrade_slabs(
         grain = rng.standard_normal((len(tilts), ny, wide[2]), dtype=np.float32)
         both = back_project(np.concatenate([views, grain], axis=1), tilts, nz, device=device)
         stack, noise = both[:, :-ny], field_of(both[:, -ny:], record)
-    signals = {
-        name: field_of(stack[:, i * ny : (i + 1) * ny], record) + level for i, name in enumerate(slabs)
-    }
+    signals = {name: field_of(stack[:, i * ny : (i + 1) * ny], record) + level for i, name in enumerate(slabs)}
     inside = cell if cell.any() else np.ones_like(cell)
     strength = np.sqrt(signals[first][inside].var() / record.snr) / max(float(noise[inside].std()), 1e-12)
     sigma = [blur_nm / side for side in record.voxel_nm]

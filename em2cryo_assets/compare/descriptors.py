@@ -287,9 +287,7 @@ def _wall_radius(base: Row, arc: FittedArc | None) -> Row:
         return _row(base, "log_wall_radius", float("nan"), "no arc of the outer wall is in view", n_support=0)
     beta = np.deg2rad(arc.inclination_deg)
     if not arc.radius_nm > 0 or not np.cos(beta) > 0:
-        return _row(
-            base, "log_wall_radius", float("nan"), arc.reason or "no arc could be fitted", n_support=0
-        )
+        return _row(base, "log_wall_radius", float("nan"), arc.reason or "no arc could be fitted", n_support=0)
     # R_n = r / cos β (Meusnier); the errors of r and β are taken as independent.
     spread = np.hypot(arc.radius_se_nm / arc.radius_nm, np.tan(beta) * np.deg2rad(arc.inclination_se_deg))
     reason = "" if arc.usable else (arc.reason or "the fit of the wall's arc is not usable")
@@ -320,13 +318,9 @@ def _interior_rows(
     if not texture_reason:
         _, along_y, along_x = autocorrelation_lengths(normalised(density, labels), labels, voxel_nm)
         length = (along_y + along_x) / 2
-    length_reason = texture_reason or (
-        "" if np.isfinite(length) else "the correlation does not fall to 1/e in view"
-    )
+    length_reason = texture_reason or ("" if np.isfinite(length) else "the correlation does not fall to 1/e in view")
     rows = [
-        _row(
-            base, name, float("nan"), depth_reason if name == "depth_profile" else texture_reason, n_support=n
-        )
+        _row(base, name, float("nan"), depth_reason if name == "depth_profile" else texture_reason, n_support=n)
         for name in _VECTORS
     ]
     return [*rows, _row(base, "autocorrelation_length", length, length_reason, n_support=n)]
@@ -349,9 +343,7 @@ def _fractions(labels: NDArray[np.integer]) -> dict[str, float]:
     return {f"fraction_{name}": float(counts[LABELS[name]]) / cell for name in ORGANELLES}
 
 
-def _row(
-    base: Row, characteristic: str, value: float, reason: str, *, n_support: int, sd: float = float("nan")
-) -> Row:
+def _row(base: Row, characteristic: str, value: float, reason: str, *, n_support: int, sd: float = float("nan")) -> Row:
     return {
         **base,
         "characteristic": characteristic,

@@ -123,9 +123,7 @@ def distance_excess(pairs: pd.DataFrame, characteristic: str, variant: str, *, s
 def _cube(pairs: pd.DataFrame, characteristic: str, variant: str) -> tuple[Floats, Floats] | None:
     """Arrange the reference (units, bins) and the variant (units, cells, bins); NaN where there is none."""
     rows = pairs[(pairs["characteristic"] == characteristic) & pairs["variant"].isin([variant, "reference"])]
-    rows = rows[np.isfinite(rows["value"].to_numpy(float))].assign(
-        weight=lambda d: d["weight"].clip(lower=1e-9)
-    )
+    rows = rows[np.isfinite(rows["value"].to_numpy(float))].assign(weight=lambda d: d["weight"].clip(lower=1e-9))
     if characteristic == "autocorrelation_length":
         rows = rows[rows["value"] > 0].assign(value=lambda d: np.log(d["value"]))
     real, fake = rows[rows["variant"] == "reference"], rows[rows["variant"] == variant]
@@ -139,15 +137,9 @@ def _cube(pairs: pd.DataFrame, characteristic: str, variant: str) -> tuple[Float
     for frame, name in ((real.assign(unit_cell=""), ""), (fake, "unit_cell")):
         frame = frame[frame["unit_tomogram"].isin(units) & frame["bin"].isin(bins)]
         frame = frame.assign(weighted=frame["value"] * frame["weight"])
-        sums = (
-            frame.groupby(["unit_tomogram", "unit_cell", "bin"])[["weighted", "weight"]].sum().reset_index()
-        )
+        sums = frame.groupby(["unit_tomogram", "unit_cell", "bin"])[["weighted", "weight"]].sum().reset_index()
         i = np.searchsorted(units, sums["unit_tomogram"].to_numpy(str))
-        j = (
-            np.searchsorted(cells, sums["unit_cell"].to_numpy(str)) + 1
-            if name
-            else np.zeros(len(sums), dtype=int)
-        )
+        j = np.searchsorted(cells, sums["unit_cell"].to_numpy(str)) + 1 if name else np.zeros(len(sums), dtype=int)
         k = np.searchsorted(bins, sums["bin"].to_numpy())
         cube[i, j, k] = sums["weighted"].to_numpy() / sums["weight"].to_numpy()
     return cube[:, 0], cube[:, 1:]
@@ -156,9 +148,7 @@ def _cube(pairs: pd.DataFrame, characteristic: str, variant: str) -> tuple[Float
 def _bin_groups(pairs: pd.DataFrame, characteristic: str, variant: str) -> NDArray[np.int64]:
     """Label code of every shared bin of the density distribution (bin = 100 · code + level)."""
     rows = pairs[(pairs["characteristic"] == characteristic) & np.isfinite(pairs["value"].to_numpy(float))]
-    shared = set(rows.loc[rows["variant"] == "reference", "bin"]) & set(
-        rows.loc[rows["variant"] == variant, "bin"]
-    )
+    shared = set(rows.loc[rows["variant"] == "reference", "bin"]) & set(rows.loc[rows["variant"] == variant, "bin"])
     return np.asarray(sorted(shared), dtype=np.int64) // 100
 
 
@@ -197,9 +187,7 @@ def _distances(
     return observed, positive
 
 
-def _cell_variance(
-    real: Floats, model: Floats, groups: NDArray[np.int64], halves: _Halves, *, absolute: bool
-) -> float:
+def _cell_variance(real: Floats, model: Floats, groups: NDArray[np.int64], halves: _Halves, *, absolute: bool) -> float:
     """Jackknife variance over SEM cells, left out in at most ten groups."""
     cells = model.shape[1]
     parts = min(cells, _MAX_CELL_GROUPS)
@@ -240,6 +228,4 @@ def _metric(gap: Floats, groups: NDArray[np.int64], absolute: bool) -> Floats:
         per_label.append(np.where(count > 0, total / np.maximum(count, 1), np.nan))
     stack = np.stack(per_label)
     seen = np.isfinite(stack).sum(axis=0)
-    return np.where(
-        seen > 0, np.where(np.isfinite(stack), stack, 0.0).sum(axis=0) / np.maximum(seen, 1), np.nan
-    )
+    return np.where(seen > 0, np.where(np.isfinite(stack), stack, 0.0).sum(axis=0) / np.maximum(seen, 1), np.nan)

@@ -87,9 +87,7 @@ def simulate_studies(
     )
 
 
-def _difference(
-    model: NDArray[np.float64], reference: NDArray[np.float64], ratio: bool
-) -> NDArray[np.float64]:
+def _difference(model: NDArray[np.float64], reference: NDArray[np.float64], ratio: bool) -> NDArray[np.float64]:
     a, b = model.mean(axis=1), reference.mean(axis=1)
     if not ratio:
         return np.abs(a - b)

@@ -34,9 +34,7 @@ class Margin:
     reason: str
 
 
-_AXIS = (
-    "a twentieth of the short axis: a third of the elongation of an unbudded yeast (long/short about 1.17)"
-)
+_AXIS = "a twentieth of the short axis: a third of the elongation of an unbudded yeast (long/short about 1.17)"
 _SHARE = "within reach of some tens of sections for a large organelle; a nucleus of 7 % may read 5.8 to 8.4 %"
 
 MARGINS: Final[Mapping[str, Margin]] = MappingProxyType(

@@ -118,9 +118,7 @@ def compare_pair(
     reference = np.asarray(tomogram_density, dtype=np.float32)
     seen = np.asarray(tomogram_labels)
     if reference.shape != record.shape or seen.shape != record.shape:
-        raise ValueError(
-            f"Tomogram {reference.shape} and labels {seen.shape} are not the record's {record.shape}."
-        )
+        raise ValueError(f"Tomogram {reference.shape} and labels {seen.shape} are not the record's {record.shape}.")
     if why_not_comparable(seen, record.modality):
         slabs = {"tomogram": reference, "voxel_nm": np.asarray(record.voxel_nm, dtype=np.float32)}
         return _no_rows(), slabs
@@ -151,9 +149,7 @@ def compare_pair(
         seed=noise_seed,
         device=device,
     )
-    reference = ndimage.gaussian_filter(
-        reference, [blur_nm / side for side in record.voxel_nm], mode="reflect"
-    )
+    reference = ndimage.gaussian_filter(reference, [blur_nm / side for side in record.voxel_nm], mode="reflect")
 
     shown = np.unique(seen)
     medians = _core_medians(reference, seen, record, voxel_nm)

@@ -205,10 +205,7 @@ def cut_slab(
     """
     import torch
 
-    steps = [
-        np.arange(n, dtype=np.float32) * s - 0.5 * (n - 1) * s
-        for n, s in zip(shape, slab_voxel_nm, strict=True)
-    ]
+    steps = [np.arange(n, dtype=np.float32) * s - 0.5 * (n - 1) * s for n, s in zip(shape, slab_voxel_nm, strict=True)]
     turn = (pose.to_model / voxel_nm).astype(np.float32)
     # Index coordinates in the model, first only of the corners: the block they span is all that is read.
     ends = np.stack(np.meshgrid(*[s[[0, -1]] for s in steps], indexing="ij"), axis=-1).reshape(-1, 3)
@@ -229,9 +226,7 @@ def cut_slab(
     for i, code in enumerate(present):
         channels[i + 1] = codes == code
     size = np.array(codes.shape, dtype=np.float32)
-    position = sum(
-        s.reshape([-1 if a == b else 1 for b in range(3)] + [1]) * turn[:, a] for a, s in enumerate(steps)
-    )
+    position = sum(s.reshape([-1 if a == b else 1 for b in range(3)] + [1]) * turn[:, a] for a, s in enumerate(steps))
     position = position + (pose.centre_nm / voxel_nm - low).astype(np.float32)
     # grid_sample wants (x, y, z) in [-1, 1] with the outer faces of the block at ±1.
     grid = torch.from_numpy(np.ascontiguousarray(((2 * position + 1) / size - 1)[..., ::-1]))

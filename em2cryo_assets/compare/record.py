@@ -104,9 +104,7 @@ class TomogramRecord:
             low, high = CRYO_SECTION_COMPRESSION
             said.append(f"Compression by the knife not recorded: drawn between {low:.0%} and {high:.0%}.")
         if self.snr is None:
-            said.append(
-                "No signal-to-noise ratio recorded: estimated from the spatial spectrum of the volume."
-            )
+            said.append("No signal-to-noise ratio recorded: estimated from the spatial spectrum of the volume.")
         return said
 
 

@@ -78,9 +78,7 @@ def scalar_controls(
     if characteristic == "log_wall_radius":
         return [ScalarControl(name, reference.mean + s * np.log(2) / 3, sd) for name, s in _PLOIDY]
     if characteristic == "wall_thickness":
-        return [
-            ScalarControl("thickness_ignored", _THICKNESS_IGNORED * reference.mean, _THICKNESS_IGNORED * sd)
-        ]
+        return [ScalarControl("thickness_ignored", _THICKNESS_IGNORED * reference.mean, _THICKNESS_IGNORED * sd)]
     if characteristic.startswith("fraction_"):
         own = characteristic.removeprefix("fraction_")
         made = [ScalarControl("homogeneous", 0.0, 0.0)]
@@ -103,9 +101,7 @@ def scalar_controls(
 _PLOIDY: Final = (("half_volume", -1.0), ("twice_volume", 1.0))
 
 
-def ellipsoid_values(
-    axes: NDArray[np.float64], normals: NDArray[np.float64]
-) -> dict[str, NDArray[np.float64]]:
+def ellipsoid_values(axes: NDArray[np.float64], normals: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     """Compute the shape values of ellipsoids in closed form.
 
     Parameters

@@ -30,16 +30,12 @@ CONTROLS: Final[Mapping[str, Sentence]] = MappingProxyType(
         "random_ellipsoid": Sentence("random ellipsoid of the same volume", "부피가 같은 임의의 타원체"),
         "half_volume": Sentence("cell of half the volume", "부피가 절반인 세포"),
         "twice_volume": Sentence("cell of twice the volume", "부피가 두 배인 세포"),
-        "thickness_ignored": Sentence(
-            "wall read without the section's thickness", "절편 두께를 무시하고 잰 세포벽"
-        ),
+        "thickness_ignored": Sentence("wall read without the section's thickness", "절편 두께를 무시하고 잰 세포벽"),
         "homogeneous": Sentence("homogeneous interior", "내부가 균일한 모형"),
         "label_permuted": Sentence("organelles exchanged", "소기관을 서로 바꾼 모형"),
         "phase_randomised": Sentence("interior with random phases", "내부 위상을 무작위로 바꾼 모형"),
         **{
-            f"share_of_{key}": Sentence(
-                f"share of the {word.en} in its place", f"{word.ko}의 분율을 대신 넣은 모형"
-            )
+            f"share_of_{key}": Sentence(f"share of the {word.en} in its place", f"{word.ko}의 분율을 대신 넣은 모형")
             for key, word in _SHARE_OF.items()
         },
     }
@@ -63,9 +59,7 @@ CAUSES: Final[Mapping[str, Sentence]] = MappingProxyType(
             "drying changed the size of the SEM cells by an unknown factor",
             "건조로 SEM 세포의 크기가 알 수 없는 비율로 변했기",
         ),
-        "unmeasured_model": Sentence(
-            "it could not be measured on the model's side", "모형 쪽에서 이를 잴 수 없었기"
-        ),
+        "unmeasured_model": Sentence("it could not be measured on the model's side", "모형 쪽에서 이를 잴 수 없었기"),
         "unmeasured_reference": Sentence(
             "it could not be measured in the frozen-hydrated volumes", "동결 수화 볼륨에서 이를 잴 수 없었기"
         ),
@@ -146,13 +140,10 @@ def sentence(kind: str, *, cause: str = "", control: str = "", needed: int | Non
                 "차이가 허용 범위에 가까워 판단할 수 없습니다",
             ),
         }[kind]
-        return Sentence(
-            f"{opening.en}; about {needed} are needed.", f"{opening.ko}. 약 {needed}개가 필요합니다."
-        )
+        return Sentence(f"{opening.en}; about {needed} are needed.", f"{opening.ko}. 약 {needed}개가 필요합니다.")
     return {
         "captured": Sentence(
-            "The difference is smaller than the tolerance fixed beforehand, "
-            f"and a fake ({fake.en}) failed this test.",
+            f"The difference is smaller than the tolerance fixed beforehand, and a fake ({fake.en}) failed this test.",
             f"차이가 미리 정한 허용 범위보다 작고, 가짜({fake.ko})는 이 시험을 통과하지 못했습니다.",
         ),
         "approximated": Sentence(
@@ -174,8 +165,7 @@ def sentence(kind: str, *, cause: str = "", control: str = "", needed: int | Non
             f"이 표본 수로는 가짜({fake.ko})와 구별할 수 없습니다.",
         ),
         "fake_passed": Sentence(
-            "The model lies within the tolerance, "
-            f"but so does a fake ({fake.en}): the test shows nothing here.",
+            f"The model lies within the tolerance, but so does a fake ({fake.en}): the test shows nothing here.",
             f"모형이 허용 범위 안에 있지만 가짜({fake.ko})도 마찬가지여서, 이 시험으로는 알 수 없습니다.",
         ),
         "too_few": Sentence(

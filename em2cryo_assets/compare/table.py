@@ -137,11 +137,7 @@ def _checked(table: pd.DataFrame, columns: tuple[str, ...], name: str) -> pd.Dat
     if absent:
         raise ValueError(f"{name} lacks the columns {', '.join(absent)}.")
     table = table.reset_index(drop=True)
-    texts = [
-        c
-        for c in ("key", "unit", "block", "modality", "reason", "unit_cell", "unit_tomogram")
-        if c in columns
-    ]
+    texts = [c for c in ("key", "unit", "block", "modality", "reason", "unit_cell", "unit_tomogram") if c in columns]
     return table.assign(**{c: table[c].fillna("").astype(str) for c in texts})
 
 
@@ -188,9 +184,7 @@ def _reference_cause(spec: Characteristic, rows: pd.DataFrame, cryo: pd.DataFram
     return "unmeasured_reference", _why(fitting, "it was not measured in any reference volume")
 
 
-def _scalar_row(
-    spec: Characteristic, side: pd.DataFrame, cryo: pd.DataFrame, tem: pd.DataFrame
-) -> dict[str, object]:
+def _scalar_row(spec: Characteristic, side: pd.DataFrame, cryo: pd.DataFrame, tem: pd.DataFrame) -> dict[str, object]:
     mine, theirs = (t[t["characteristic"] == spec.name] for t in (side, cryo))
     model_rows = _usable(mine)
     reference_rows = _usable(theirs[theirs["modality"].isin(spec.modalities)])
@@ -206,15 +200,11 @@ def _scalar_row(
         if model_rows["block"].nunique() >= MIN_UNITS:
             by = "block"
         else:
-            notes.append(
-                f"fewer than {MIN_UNITS} blocks: cells stand as units, what blocks differ by is not in it"
-            )
+            notes.append(f"fewer than {MIN_UNITS} blocks: cells stand as units, what blocks differ by is not in it")
     # TEM values are linearised upstream, a cell each, so that their mean is the ratio of sums; averaged over
     # a block they must count by its cells. SEM cells count alike.
     model = _units(model_rows, by, np.ones(len(model_rows)) if by == "block" else None)
-    reference = _units(
-        reference_rows, "unit", _volumes(reference_rows, cryo, notes) if spec.weighted else None
-    )
+    reference = _units(reference_rows, "unit", _volumes(reference_rows, cryo, notes) if spec.weighted else None)
     a, b = Sample.of(list(model.values())), Sample.of(list(reference.values()))
     measured = _measurement_sd(spec, model_rows, a), _measurement_sd(spec, reference_rows, b)
     known = [v for v in measured if np.isfinite(v)]
@@ -282,9 +272,7 @@ def _measurement_sd(spec: Characteristic, rows: pd.DataFrame, sample: Sample) ->
 
 def _shares(tem: pd.DataFrame) -> dict[str, float]:
     rows = _usable(tem)
-    means = {
-        o: rows.loc[rows["characteristic"] == f"fraction_{o}", "value"].astype(float) for o in ORGANELLES
-    }
+    means = {o: rows.loc[rows["characteristic"] == f"fraction_{o}", "value"].astype(float) for o in ORGANELLES}
     return {organelle: float(v.mean()) for organelle, v in means.items() if len(v)}
 
 
@@ -345,9 +333,7 @@ def _paired_row(
     }
 
 
-def _comparable_pairs(
-    spec: Characteristic, pairs: pd.DataFrame, cryo: pd.DataFrame
-) -> tuple[pd.DataFrame, list[str]]:
+def _comparable_pairs(spec: Characteristic, pairs: pd.DataFrame, cryo: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Pairs with tomograms that may be used for this, of one modality only."""
     if not len(pairs):
         return pairs, []
@@ -355,17 +341,11 @@ def _comparable_pairs(
     rows = cryo[cryo["characteristic"] == spec.name]
     barred = set(rows.loc[~rows["assessable"].astype(bool), "key"]) if len(rows) else set()
     pairs = pairs[~pairs["tomogram"].isin(barred)]
-    notes = (
-        [f"{len(barred)} tomograms left out: {_why(rows[rows['key'].isin(barred)], 'undefined')}"]
-        if barred
-        else []
-    )
+    notes = [f"{len(barred)} tomograms left out: {_why(rows[rows['key'].isin(barred)], 'undefined')}"] if barred else []
     kinds = pairs["tomogram"].map(modality).fillna("")
     counts = pairs.assign(kind=kinds).groupby("kind")["unit_tomogram"].nunique()
     # Averages of vectors from unlike instruments mean nothing: take one kind, slabs of a cell first.
-    order: Iterable[str] = [
-        k for k in (*SLAB_MODALITIES, *reversed(WHOLE_CELL_MODALITIES), "") if k in counts.index
-    ]
+    order: Iterable[str] = [k for k in (*SLAB_MODALITIES, *reversed(WHOLE_CELL_MODALITIES), "") if k in counts.index]
     ranked = sorted(order, key=lambda k: counts[k] < MIN_UNITS)
     if not ranked:
         return pairs.iloc[:0], notes

@@ -57,9 +57,7 @@ def verdict_row(case: Case, simulated: bool, input_versions: str) -> dict[str, A
     given = out.pop("alpha", None)
     low = high = level = float("nan")
     difference = float(row["excess"]) if case.distance else float("nan")
-    interval = (
-        "none: not assessable" if out["verdict"] == "not assessable" else "none: too few independent units"
-    )
+    interval = "none: not assessable" if out["verdict"] == "not assessable" else "none: too few independent units"
     if case.estimate is not None:
         difference = case.estimate.value
         if min(case.n) >= MIN_UNITS:
@@ -97,9 +95,7 @@ def verdict_row(case: Case, simulated: bool, input_versions: str) -> dict[str, A
 def _printed(case: Case, low: float, high: float, level: float) -> str:
     if case.ratio:
         with np.errstate(over="ignore"):
-            ends = [
-                f"{100 * float(np.expm1(v)):+.0f} %" if np.isfinite(v) else "unbounded" for v in (low, high)
-            ]
+            ends = [f"{100 * float(np.expm1(v)):+.0f} %" if np.isfinite(v) else "unbounded" for v in (low, high)]
     else:
         digits = max(0, 2 - int(np.floor(np.log10(max(case.margin.delta, 1e-6)))))
         ends = [f"{v:+.{digits}f}" for v in (low, high)]

@@ -114,9 +114,7 @@ def _gate(case: Case, seed: int) -> None:
     case.estimate = _estimate(case, seed)
     sd = row["measurement_sd"]
     if np.isfinite(sd) and sd > case.margin.delta / 2:
-        reason = (
-            f"one measurement has an SD of {sd:.2g}, above half of the tolerance ({case.margin.delta:.2g})"
-        )
+        reason = f"one measurement has an SD of {sd:.2g}, above half of the tolerance ({case.margin.delta:.2g})"
         _finish(
             case,
             "not assessable",
@@ -129,9 +127,7 @@ def _gate(case: Case, seed: int) -> None:
     _choose_control(case, seed)
     if case.control and case.control_auc < MIN_AUC:
         fake = control_name(case.control).en
-        reason = (
-            f"simulated studies of this size do not tell a fake ({fake}) apart (AUC {case.control_auc:.2f})"
-        )
+        reason = f"simulated studies of this size do not tell a fake ({fake}) apart (AUC {case.control_auc:.2f})"
         _finish(
             case,
             "not assessable",
@@ -213,9 +209,7 @@ def _decide(case: Case, seed: int) -> None:
         return
     for verdict, factor in (("captured", 1), ("approximated", 2)):
         if case.holds[verdict] and case.control and not passed[factor]:
-            reason = (
-                f"the {'excess' if case.distance else 'difference'} lies within {factor} x tolerance; {text}"
-            )
+            reason = f"the {'excess' if case.distance else 'difference'} lies within {factor} x tolerance; {text}"
             cause = "none within the tolerance" if factor == 1 else "a small difference that the data resolve"
             _finish(
                 case,
@@ -287,22 +281,14 @@ def _control_outcome(case: Case, alpha: float, seed: int) -> tuple[dict[int, boo
 
 
 def _too_few_for_interval(case: Case) -> None:
-    sides = " and ".join(
-        f"{n} {what}" for n, what in zip(case.n, side_names(case), strict=True) if n < MIN_UNITS
-    )
+    sides = " and ".join(f"{n} {what}" for n, what in zip(case.n, side_names(case), strict=True) if n < MIN_UNITS)
     needed = None
     if min(case.n) >= 2 and not case.distance:
         case.estimate = compare_means(*case.samples(), ratio=case.ratio)
         needed = units_that_decide(case, case.margin.delta, _ALPHA)
     count = max(needed) if needed else MIN_UNITS
-    words = (
-        needed_words(case, needed)[0]
-        if needed
-        else f"at least {MIN_UNITS} independent units a side are needed"
-    )
-    reason = (
-        f"only {sides}; no interval below {MIN_UNITS}" if sides else "too few units share the same vectors"
-    )
+    words = needed_words(case, needed)[0] if needed else f"at least {MIN_UNITS} independent units a side are needed"
+    reason = f"only {sides}; no interval below {MIN_UNITS}" if sides else "too few units share the same vectors"
     _finish(
         case,
         "inconclusive",

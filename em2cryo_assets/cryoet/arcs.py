@@ -7,6 +7,7 @@ a distribution of arcs becomes a size (``compare``).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,8 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from em2cryo_assets.cryoet.circle import fit_circle
-from em2cryo_assets.cryoet.labels import damaged_planes
-from em2cryo_assets.cryoet.layers import depth_map_nm, fit_layers, mean_profile
+from em2cryo_assets.cryoet.inclination import true_slope
+from em2cryo_assets.cryoet.labels import SMOOTH_NM, damaged_planes
+from em2cryo_assets.cryoet.layers import depth_map_nm, fit_layers, mean_profile, tilt_of_boundary
+from em2cryo_assets.cryoet.mrc import ASSUMED_TILTS_DEG
 from em2cryo_assets.vocabulary import LABELS
 
 __all__ = ["MAX_INCLINATION_DEG", "WallArc", "fit_wall_arc", "wall_thickness"]
@@ -24,6 +27,7 @@ __all__ = ["MAX_INCLINATION_DEG", "WallArc", "fit_wall_arc", "wall_thickness"]
 MAX_INCLINATION_DEG: Final = 60.0
 """Beyond this the missing wedge of a usual tilt series hides the wall."""
 
+_LEAST_RESPONSE = 0.15
 _SHORTEST_NM = 300.0
 _SECTOR_NM = 160.0
 _MARGIN_NM = 24.0
@@ -69,8 +73,13 @@ class WallArc:
     reason: str
 
 
-def fit_wall_arc(labels: ArrayLike, voxel_nm: tuple[float, float, float]) -> WallArc | None:
+def fit_wall_arc(
+    labels: ArrayLike, voxel_nm: tuple[float, float, float], tilts_deg: Sequence[float] | None = ASSUMED_TILTS_DEG
+) -> WallArc | None:
     """Fit the outer edge of the wall in a labelled slab.
+
+    The inclination is corrected for what the views cannot show (:mod:`em2cryo_assets.cryoet.inclination`); the part of
+    it that had to be inferred is added to its standard error.
 
     Parameters
     ----------
@@ -78,6 +87,8 @@ def fit_wall_arc(labels: ArrayLike, voxel_nm: tuple[float, float, float]) -> Wal
         Vocabulary codes.
     voxel_nm : tuple of float
         Voxel sides along z, y, x, nm.
+    tilts_deg : sequence of float or None
+        Tilts about y that the labelled reconstruction was made from; None for complete views (no correction).
 
     Returns
     -------
@@ -99,8 +110,15 @@ def fit_wall_arc(labels: ArrayLike, voxel_nm: tuple[float, float, float]) -> Wal
         circle = fit_circle(points)
     except ValueError:
         return None
-    beta = -np.arctan(circle.slope)
-    beta_se = circle.slope_se / (1 + circle.slope**2)
+    slope, response = circle.slope, 1.0
+    if tilts_deg is not None:
+        field_nm = (codes.shape[0] * voxel_nm[0], codes.shape[1] * voxel_nm[1], codes.shape[2] * voxel_nm[2])
+        damage_nm = (planes.start or 0) * voxel_nm[0]
+        slope, response = true_slope(circle, field_nm, damage_nm, SMOOTH_NM, tilts_deg)
+    beta = -np.arctan(slope)
+    # A third of the correction is taken for its own uncertainty: the simulated body is smooth and homogeneous.
+    slope_se = float(np.hypot(circle.slope_se / max(response, 0.1), (slope - circle.slope) / 3))
+    beta_se = slope_se / (1 + slope**2)
     arc_nm = float(np.deg2rad(circle.arc_deg)) * circle.radius_nm
     convex = _is_convex(codes, circle.centre_nm, points, voxel_nm)
     log_se = float(np.hypot(circle.radius_se_nm / circle.radius_nm, np.tan(beta) * beta_se))
@@ -109,6 +127,8 @@ def fit_wall_arc(labels: ArrayLike, voxel_nm: tuple[float, float, float]) -> Wal
         reason = "the wall curves inwards here (a neck or a dent), so its radius is not that of the cell."
     elif abs(np.rad2deg(beta)) > MAX_INCLINATION_DEG:
         reason = f"the wall is inclined by {abs(np.rad2deg(beta)):.0f} degrees; beyond 60 the missing wedge hides it."
+    elif response < _LEAST_RESPONSE:
+        reason = "the wall runs across the tilt axis, where the missing wedge hides how much it is inclined."
     elif arc_nm < _SHORTEST_NM:
         reason = f"only {arc_nm:.0f} nm of the wall are in view."
     elif circle.residual_nm > max(0.02 * arc_nm, 2.0 * max(voxel_nm[1:])):
@@ -130,9 +150,7 @@ def fit_wall_arc(labels: ArrayLike, voxel_nm: tuple[float, float, float]) -> Wal
     )
 
 
-def wall_thickness(
-    labels: ArrayLike, density: ArrayLike, voxel_nm: tuple[float, float, float]
-) -> tuple[float, float]:
+def wall_thickness(labels: ArrayLike, density: ArrayLike, voxel_nm: tuple[float, float, float]) -> tuple[float, float]:
     """Thickness of the wall along its normal, from the two steps of the depth profile.
 
     The profile is fitted in sectors of about 160 nm along the wall; value and error are the median and the standard error
@@ -146,6 +164,8 @@ def wall_thickness(
         High where matter is dense.
     voxel_nm : tuple of float
         Voxel sides along z, y, x, nm.
+    arc : WallArc, optional
+        From :func:`fit_wall_arc`; its corrected inclination replaces the apparent one.
 
     Returns
     -------
@@ -176,10 +196,18 @@ def wall_thickness(
             values.append(layers.inner_nm - layers.outer_nm)
     if not values:
         return nothing
+    cosine = 1.0
+    inclination_share = 0.0
+    if arc is not None:
+        beta = np.deg2rad(arc.inclination_deg)
+        cosine = float(np.cos(beta) * np.hypot(1.0, tilt_of_boundary(body, voxel_nm)))
+        inclination_share = float(np.tan(abs(beta)) * np.deg2rad(arc.inclination_se_deg))
+    value = float(np.median(values)) * cosine
     if len(values) < 3:
-        return float(np.median(values)), float("nan")
+        return value, float("nan")
     # The error of a median of n is 1.25 sd / sqrt(n).
-    return float(np.median(values)), float(1.2533 * np.std(values, ddof=1) / np.sqrt(len(values)))
+    spread = 1.2533 * float(np.std(values, ddof=1)) / np.sqrt(len(values)) * cosine
+    return value, float(np.hypot(spread, value * inclination_share))
 
 
 def _not_vacuole(codes: NDArray[np.integer]) -> NDArray[np.bool_]:

@@ -18,12 +18,13 @@ from em2cryo_assets.cryoet.layers import Layers, depth_map_nm, fit_layers, mean_
 from em2cryo_assets.cryoet.whole_cell import label_whole_cell
 from em2cryo_assets.vocabulary import LABELS
 
-__all__ = ["TomogramLabels", "damaged_planes", "label_tomogram"]
+__all__ = ["SMOOTH_NM", "TomogramLabels", "damaged_planes", "label_tomogram"]
 
 _DAMAGE_NM = 30.0
 _SMALLEST_FIELD_NM = 400.0
 _SMALLEST_BODY_NM = 120.0
-_SMOOTH_NM = 20.0
+SMOOTH_NM = 20.0
+"""Gaussian sigma under which a slab's layers are told apart, nm."""
 _COARSE_NM = 32.0
 _MEMBRANE_VOXEL_NM = 12.0
 
@@ -102,7 +103,7 @@ def label_tomogram(density: ArrayLike, voxel_nm: tuple[float, float, float], mod
     if modality in ("soft-x-ray", "fib-sem"):
         labels, warnings = label_whole_cell(volume, voxel_nm)
         return TomogramLabels(labels, warnings)
-    if max(voxel_nm) > 2 * _SMOOTH_NM:
+    if max(voxel_nm) > 2 * SMOOTH_NM:
         return _nothing(volume, f"voxels of {max(voxel_nm):.0f} nm are too coarse for the layers of a slab.")
     return _label_slab(volume, voxel_nm, modality)
 
@@ -111,12 +112,10 @@ def _nothing(volume: NDArray[np.float32], reason: str) -> TomogramLabels:
     return TomogramLabels(np.zeros(volume.shape, dtype=np.uint8), [f"no cell found: {reason}"])
 
 
-def _label_slab(
-    volume: NDArray[np.float32], voxel_nm: tuple[float, float, float], modality: str
-) -> TomogramLabels:
+def _label_slab(volume: NDArray[np.float32], voxel_nm: tuple[float, float, float], modality: str) -> TomogramLabels:
     planes = damaged_planes(volume.shape[0], voxel_nm[0], modality)
     intact = volume[planes]
-    smooth = _smoothed(intact, voxel_nm, _SMOOTH_NM)
+    smooth = _smoothed(intact, voxel_nm, SMOOTH_NM)
     warnings: list[str] = []
     outside = np.zeros(intact.shape, dtype=bool)
     vacuole = np.zeros(intact.shape, dtype=bool)
@@ -142,7 +141,9 @@ def _label_slab(
     return TomogramLabels(np.pad(labels, (lost, (0, 0), (0, 0)), mode="edge"), warnings)
 
 
-def _smoothed(volume: NDArray[np.float32], voxel_nm: tuple[float, float, float], sigma_nm: float) -> NDArray[np.float32]:
+def _smoothed(
+    volume: NDArray[np.float32], voxel_nm: tuple[float, float, float], sigma_nm: float
+) -> NDArray[np.float32]:
     return np.asarray(
         ndimage.gaussian_filter(volume, [sigma_nm / side for side in voxel_nm], mode="nearest"), dtype=np.float32
     )

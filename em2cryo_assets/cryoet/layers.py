@@ -1,7 +1,7 @@
 """The layers of a cell's edge, read from the mean density as a function of depth.
 
 Belongs here: depth below an outer boundary, the mean profile over it, and the fit of its steps. Does not belong here:
-finding the boundary (:mod:`em2cryo_assets.cryoet.labels`) or geometry of the outline (:mod:`em2cryo_assets.cryoet.arcs`).
+finding the boundary (:mod:`em2cryo_assets.cryoet.labels`) or the outline (:mod:`em2cryo_assets.cryoet.arcs`).
 """
 
 from __future__ import annotations
@@ -138,12 +138,10 @@ def mean_profile(
     sums = np.bincount(index, density[use].astype(np.float64), bins)
     kept = counts >= 20
     centres = _FROM_NM + _BIN_NM * (np.arange(bins) + 0.5)
-    return centres[kept], sums[kept] / counts[kept], np.sqrt(counts[kept])
+    return centres[kept], sums[kept] / counts[kept], np.sqrt(counts[kept])  # type: ignore[return-value]
 
 
-def fit_layers(
-    depth_nm: NDArray[np.float64], mean: NDArray[np.float64], weight: NDArray[np.float64]
-) -> Layers | None:
+def fit_layers(depth_nm: NDArray[np.float64], mean: NDArray[np.float64], weight: NDArray[np.float64]) -> Layers | None:
     """Fit two blurred steps with a dense membrane at the second one.
 
     Positions and blur are searched on a grid, levels follow by linear least squares; then the positions are refined
@@ -206,9 +204,7 @@ def _search(
     return float(a[i]), float(w[i]), float(s[i]), float(error[i]), levels[i]
 
 
-def _single_step_error(
-    depth: NDArray[np.float64], mean: NDArray[np.float64], weight: NDArray[np.float64]
-) -> float:
+def _single_step_error(depth: NDArray[np.float64], mean: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
     a, s = (g.ravel()[:, None] for g in np.meshgrid(np.arange(-64.0, 161.0, 4.0), _BLURS_NM, indexing="ij"))
     x = depth[None, :]
     basis = np.stack([np.ones((len(a), len(depth))), special.ndtr((x - a) / s), _membrane(x, a, s)], axis=-1)

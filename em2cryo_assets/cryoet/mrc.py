@@ -132,9 +132,7 @@ def _read(path: Path) -> RawVolume:
     raise InputError(path, "this is no known tomogram format.", "Use .mrc, .rec, .map (also .gz) or a TIFF stack.")
 
 
-def _voxel(
-    path: Path, raw: RawVolume, sidecar: Sidecar, warnings: list[str]
-) -> tuple[tuple[float, float, float], str]:
+def _voxel(path: Path, raw: RawVolume, sidecar: Sidecar, warnings: list[str]) -> tuple[tuple[float, float, float], str]:
     given = sidecar.voxel_size_nm
     declared = None if given is None else (given if isinstance(given, tuple) else (float(given),) * 3)
     if raw.voxel_nm is None:

@@ -115,7 +115,7 @@ def _dtype(path: Path, header: np.void, order: str) -> np.dtype[Any]:
         stamp, flags = np.frombuffer(header.tobytes()[152:160], dtype=f"{order}i4")
         if stamp == _IMOD_STAMP and not flags & 1:
             code = "u1"
-    return np.dtype(code).newbyteorder(order)
+    return np.dtype(code).newbyteorder(order)  # type: ignore[arg-type]
 
 
 def _axes(path: Path, header: np.void) -> tuple[int, int, int]:
@@ -148,14 +148,12 @@ def _voxel_nm(header: np.void) -> tuple[float, float, float] | None:
 def _unpacked(path: Path, stream: IO[bytes], shape: tuple[int, int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Fill one array from the stream; the declared size has been checked, so a bomb cannot grow past it."""
     array = np.empty(shape, dtype=dtype)
-    view = memoryview(array.reshape(-1).view(np.uint8))
+    view = memoryview(array.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
     filled = 0
     while filled < len(view):
         got = stream.read(min(2**22, len(view) - filled))
         if not got:
-            raise InputError(
-                path, f"truncated: {len(view)} bytes of voxels were announced, {filled} came.", _AGAIN
-            )
+            raise InputError(path, f"truncated: {len(view)} bytes of voxels were announced, {filled} came.", _AGAIN)
         view[filled : filled + len(got)] = got
         filled += len(got)
     return array

@@ -170,13 +170,11 @@ def _turned(stack: NDArray[np.float32], tilt_axis: TiltAxis) -> NDArray[np.float
     return stack if tilt_axis == "y" else np.ascontiguousarray(stack.swapaxes(1, 2))
 
 
-def _operator(
-    tilt_deg: float, depth: int, width: int, pixels: int, device: str, *, transpose: bool
-) -> torch.Tensor:
-    """Sparse matrix from (z, x) voxels to detector pixels, or its transpose.
+def _operator(tilt_deg: float, depth: int, width: int, pixels: int, device: str, *, transpose: bool) -> torch.Tensor:
+    r"""Sparse matrix from (z, x) voxels to detector pixels, or its transpose.
 
     Entry (u, zx) is the overlap of pixel u with the trapezium cast by the voxel: the convolution of two boxes
-    of widths \\|cos\\| and \\|sin\\|, whose running integral is piecewise quadratic.
+    of widths |cos| and |sin|, whose running integral is piecewise quadratic.
     """
     import torch
 

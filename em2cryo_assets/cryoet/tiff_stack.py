@@ -64,7 +64,7 @@ def read_tiff_stack(path: Path) -> RawVolume:
             else:
                 if path.stat().st_size < offset + int(np.prod(shape, dtype=np.int64)) * dtype.itemsize:
                     raise InputError(path, "truncated: the last pages are missing.", "Copy or export the file again.")
-                array = FileArray(path, int(offset), shape, dtype.newbyteorder(tiff.byteorder))
+                array = FileArray(path, int(offset), shape, dtype.newbyteorder(tiff.byteorder))  # type: ignore[arg-type]
             return RawVolume(array, (0, 1, 2), _voxel_nm(tiff), "ImageJ metadata")
     except InputError:
         raise

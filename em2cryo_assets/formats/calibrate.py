@@ -175,14 +175,10 @@ def _stacks(solid: NDArray[np.bool_]) -> list[tuple[int, int, int, int]]:
     long = (stops - starts >= _SHORTEST_BAR * width) & (stops - starts <= 0.95 * width)
     done: list[tuple[int, int, int, int]] = []
     growing: list[tuple[int, int, int, int]] = []
-    for row, start, stop in zip(
-        rows[long].tolist(), starts[long].tolist(), stops[long].tolist(), strict=True
-    ):
+    for row, start, stop in zip(rows[long].tolist(), starts[long].tolist(), stops[long].tolist(), strict=True):
         done += [box for box in growing if box[2] < row]
         growing = [box for box in growing if box[2] >= row]
-        alike = [
-            box for box in growing if box[2] == row and max(abs(box[1] - start), abs(box[3] - stop)) <= 2
-        ]
+        alike = [box for box in growing if box[2] == row and max(abs(box[1] - start), abs(box[3] - stop)) <= 2]
         if alike:
             growing.remove(alike[0])
             start, stop = max(start, alike[0][1]), min(stop, alike[0][3])

@@ -125,9 +125,7 @@ def read_label_image(path: Path, shape: tuple[int, ...], *, highest: int | None)
     """
     labels = _read(path).pixels
     if labels.ndim != 2 or labels.shape != shape:
-        raise InputError(
-            path, f"the labels have shape {labels.shape}, the image {shape}.", "export them unscaled."
-        )
+        raise InputError(path, f"the labels have shape {labels.shape}, the image {shape}.", "export them unscaled.")
     if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
         raise InputError(path, "labels must be whole numbers from 0.", "save them as 8- or 16-bit integers.")
     if highest is not None and int(labels.max()) > highest:
@@ -160,24 +158,19 @@ def _pixel_size(
         try:
             real = length_nm(sidecar.scale_bar)
         except ValueError as error:
-            raise InputError(
-                f"{path.name}.toml", f"scale_bar: {error}", 'write scale_bar = "5 um".'
-            ) from error
+            raise InputError(f"{path.name}.toml", f"scale_bar: {error}", 'write scale_bar = "5 um".') from error
         if bar is None:
             raise InputError(
                 path,
                 "no scale bar was found in the image.",
                 f"write pixel_size_nm = … into {path.name}.toml.",
             )
-        warnings.append(
-            f"Pixel size from a bar of {bar.length_px:.1f} px for {sidecar.scale_bar}: confirm it by eye."
-        )
+        warnings.append(f"Pixel size from a bar of {bar.length_px:.1f} px for {sidecar.scale_bar}: confirm it by eye.")
         return real / bar.length_px, "scale bar"
     raise InputError(
         path,
         "nothing says how large a pixel is.",
-        f"write pixel_size_nm = 12.5 into {path.name}.toml beside it, "
-        'or scale_bar = "5 um" if a bar is burnt in.',
+        f'write pixel_size_nm = 12.5 into {path.name}.toml beside it, or scale_bar = "5 um" if a bar is burnt in.',
     )
 
 
@@ -223,9 +216,7 @@ def _read_tiff(path: Path) -> _Raw:
         except ValueError as error:
             if "imagecodecs" not in str(error):
                 raise
-            raise InputError(
-                path, f"its compression is not supported ({error}).", "save it uncompressed."
-            ) from error
+            raise InputError(path, f"its compression is not supported ({error}).", "save it uncompressed.") from error
     raw = _Raw(pixels, palette=palette) if not fei else _with_fei(pixels, fei)
     raw.inverted = photometric == tifffile.PHOTOMETRIC.MINISWHITE
     raw.warnings += warnings
@@ -314,13 +305,9 @@ def _grey(path: Path, raw: _Raw, warnings: list[str]) -> NDArray[np.float32]:
         )
     grey = pixels.astype(np.float32)
     if not np.isfinite(grey).all():
-        raise InputError(
-            path, f"{int((~np.isfinite(grey)).sum())} pixels are NaN or infinite.", "export it again."
-        )
+        raise InputError(path, f"{int((~np.isfinite(grey)).sum())} pixels are NaN or infinite.", "export it again.")
     if float(grey.max()) == float(grey.min()):
-        raise InputError(
-            path, f"all pixels have the value {float(grey.max()):g}.", "it shows nothing; replace it."
-        )
+        raise InputError(path, f"all pixels have the value {float(grey.max()):g}.", "it shows nothing; replace it.")
     return -grey if raw.inverted else grey
 
 

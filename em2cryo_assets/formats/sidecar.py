@@ -135,9 +135,7 @@ def write_sidecar(raw_path: Path, content: Mapping[str, Any]) -> Path:
     lines = []
     for name, value in content.items():
         if name not in _NAMES:
-            raise InputError(
-                path, f"{name!r} is not a field of a sidecar.", f"known are {', '.join(_NAMES)}."
-            )
+            raise InputError(path, f"{name!r} is not a field of a sidecar.", f"known are {', '.join(_NAMES)}.")
         if value is None:
             continue
         _checked(path, name, list(value) if isinstance(value, tuple) else value)
@@ -149,9 +147,7 @@ def write_sidecar(raw_path: Path, content: Mapping[str, Any]) -> Path:
 def _checked(path: Path, name: str, value: Any) -> Any:
     if name in _FLAGS:
         if not isinstance(value, bool):
-            raise InputError(
-                path, f"{name} = {value!r} is not true or false.", "write true or false, unquoted."
-            )
+            raise InputError(path, f"{name} = {value!r} is not true or false.", "write true or false, unquoted.")
         return value
     if name in _LISTS or (name == "voxel_size_nm" and isinstance(value, list)):
         if not isinstance(value, list) or not value or not all(_is_number(v) for v in value):
@@ -163,9 +159,7 @@ def _checked(path: Path, name: str, value: Any) -> Any:
         return tuple(float(v) for v in value)
     if name in _NUMBERS:
         if not _is_number(value) or (name in _POSITIVE and value <= 0):
-            raise InputError(
-                path, f"{name} = {value!r} is not a positive number.", "write a plain number, unquoted."
-            )
+            raise InputError(path, f"{name} = {value!r} is not a positive number.", "write a plain number, unquoted.")
         _check_range(path, name, float(value))
         return float(value)
     if name in _IDENTITIES and isinstance(value, int) and not isinstance(value, bool):
@@ -173,9 +167,7 @@ def _checked(path: Path, name: str, value: Any) -> Any:
     if not isinstance(value, str):
         raise InputError(path, f"{name} = {value!r} is not text.", 'put it into quotes: "…".')
     if name in _CHOICES and value not in _CHOICES[name]:
-        raise InputError(
-            path, f"{name} = {value!r} is not known.", f"use one of {', '.join(_CHOICES[name])}."
-        )
+        raise InputError(path, f"{name} = {value!r} is not known.", f"use one of {', '.join(_CHOICES[name])}.")
     return value
 
 

@@ -87,9 +87,7 @@ def cutaway(
     shape = np.ceil((high - low)[1:] / grid_pixel_nm).astype(int) + 5
     origin = (low + high)[1:] / 2 - (shape - 1) / 2 * grid_pixel_nm
     middle = float((low[0] + high[0]) / 2)
-    grid = Grid(
-        (1, int(shape[0]), int(shape[1])), (grid_pixel_nm,) * 3, (middle, float(origin[0]), float(origin[1]))
-    )
+    grid = Grid((1, int(shape[0]), int(shape[1])), (grid_pixel_nm,) * 3, (middle, float(origin[0]), float(origin[1])))
     mask = signed_distance(mesh, grid)[0] < 0
     if not mask.any():
         raise ValueError("The mesh has no area in its middle plane.")
@@ -102,16 +100,12 @@ def cutaway(
     reach = share * _at(their_outline, turn) / pixel_size_nm
     rows = their_centre[0] + reach * np.sin(turn + their_angle)
     columns = their_centre[1] + reach * np.cos(turn + their_angle)
-    warped = ndimage.map_coordinates(
-        np.asarray(section_density, np.float32), [rows, columns], order=1, mode="nearest"
-    )
+    warped = ndimage.map_coordinates(np.asarray(section_density, np.float32), [rows, columns], order=1, mode="nearest")
     density = np.where(mask, warped, np.float32(np.nan)).astype(np.float32)
     return CutawayImage(density, mask, _CAPTION, grid_pixel_nm, (middle, float(origin[0]), float(origin[1])))
 
 
-def _frame(
-    mask: NDArray[np.bool_], pixel_nm: float
-) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
+def _frame(mask: NDArray[np.bool_], pixel_nm: float) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
     """Centroid (pixels), direction of the long axis, and outline radius (nm) by angle from that axis."""
     points = np.argwhere(mask).astype(np.float64)
     centre = points.mean(axis=0)

@@ -80,9 +80,9 @@ def body_distance(
     z, y, x : numpy.ndarray
         Positions, nm, broadcastable to the clearance.
     """
-    return np.maximum(
-        _axis_distance(body, z, y, x) - np.float32(body.radius_nm), _GAP_NM - clearance_nm
-    ).astype(np.float32)
+    return np.maximum(_axis_distance(body, z, y, x) - np.float32(body.radius_nm), _GAP_NM - clearance_nm).astype(
+        np.float32
+    )
 
 
 def _axis_distance(
@@ -134,8 +134,7 @@ def place_bodies(
         What could not be placed as asked.
     """
     z, y, x = (
-        a.astype(np.float32).reshape(s)
-        for a, s in zip(axes_nm, ((-1, 1, 1), (1, -1, 1), (1, 1, -1)), strict=True)
+        a.astype(np.float32).reshape(s) for a, s in zip(axes_nm, ((-1, 1, 1), (1, -1, 1), (1, 1, -1)), strict=True)
     )
     voxel_nm3 = float(np.prod([a[1] - a[0] for a in axes_nm]))
     clearance = depth_nm.astype(np.float32)
@@ -164,8 +163,7 @@ def place_bodies(
             left -= volume
         if left > 0.05 * demand.volume_nm3:
             fallbacks.append(
-                f"{demand.label}: only {1 - left / demand.volume_nm3:.0%} of its volume "
-                "found room in this shape."
+                f"{demand.label}: only {1 - left / demand.volume_nm3:.0%} of its volume found room in this shape."
             )
     return bodies, fallbacks
 

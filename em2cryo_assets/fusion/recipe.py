@@ -84,9 +84,7 @@ class Recipe:
     def digest_bytes(self) -> bytes:
         """All content, for a digest."""
         arrays = [self.means, self.sds, self.sources, *(self.preference[k] for k in sorted(self.preference))]
-        head = repr(
-            (self.wall_nm, self.wall_sd_nm, self.membrane_nm, self.demands, self.spread, self.envelope)
-        )
+        head = repr((self.wall_nm, self.wall_sd_nm, self.membrane_nm, self.demands, self.spread, self.envelope))
         return head.encode() + b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)
 
 
@@ -192,9 +190,7 @@ def _demands(
     scale = 1.0
     if total > _LARGEST_INSIDE:
         scale = _LARGEST_INSIDE / total
-        fallbacks.append(
-            f"Organelles add up to {total:.0%} of the cell: scaled down to {_LARGEST_INSIDE:.0%}."
-        )
+        fallbacks.append(f"Organelles add up to {total:.0%} of the cell: scaled down to {_LARGEST_INSIDE:.0%}.")
     demands, spread = [], []
     for label, (v_v, sd) in fractions.items():
         if v_v <= 0:
@@ -207,9 +203,7 @@ def _demands(
         if label == "mitochondrion":
             # E of the inscribed width of random cuts through a tube is its width; the length shows in no
             # section.
-            fallbacks.append(
-                "The length of mitochondria shows in no section: four times their width assumed."
-            )
+            fallbacks.append("The length of mitochondria shows in no section: four times their width assumed.")
         demands.append(Demand(label, v_v * scale * cell_nm3, width))
         spread.append(sd)
     return tuple(demands), tuple(spread)
@@ -231,9 +225,7 @@ def _preference(atlas: Atlas | None) -> dict[str, NDArray[np.float64]]:
     return result
 
 
-def _densities(
-    atlas: Atlas | None, fallbacks: list[str]
-) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
+def _densities(atlas: Atlas | None, fallbacks: list[str]) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
     """Mean and SD of density by label and depth bin, and cytoplasm minus wall."""
     means = np.zeros((len(LABELS), DEPTH_BINS), np.float32)
     sds = np.zeros_like(means)
@@ -252,9 +244,7 @@ def _densities(
             continue
         if not len(rows) or rows["n_px"].sum() < 20:
             means[code], sds[code] = _ORDER[label] * step, 1.0
-            fallbacks.append(
-                f"No section gives a density for {label}: its place in the usual order is assumed."
-            )
+            fallbacks.append(f"No section gives a density for {label}: its place in the usual order is assumed.")
             continue
         weights = rows["n_px"].to_numpy(float)
         means[code] = np.average(rows["density_mean"].to_numpy(float), weights=weights)

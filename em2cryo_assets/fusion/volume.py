@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.special import ndtr, xlogy
 
+from em2cryo_assets.fusion.grids import box_grid, interpolated
 from em2cryo_assets.fusion.organelles import Body, body_distance, place_bodies
 from em2cryo_assets.fusion.recipe import MEMBRANE_NM, Recipe, recipe_from
 from em2cryo_assets.geometry.distance import signed_distance
@@ -152,14 +153,14 @@ def plan_fusion(
     if shrink_correction != 1.0:
         mesh = Mesh(mesh.vertices_nm * shrink_correction, mesh.faces)
     low, high = mesh.vertices_nm.min(axis=0), mesh.vertices_nm.max(axis=0)
-    grid = _grid(low, high, voxel_nm, _MARGIN_VOXELS * voxel_nm)
+    grid = box_grid(low, high, voxel_nm, _MARGIN_VOXELS * voxel_nm)
     # Twice the voxel, but never so fine that a plan outgrows its blocks.
     coarse_nm = max(2 * voxel_nm, float(np.prod(high - low) / 2e6) ** (1 / 3))
-    coarse = _grid(low, high, coarse_nm, _MARGIN_VOXELS * voxel_nm + coarse_nm)
+    coarse = box_grid(low, high, coarse_nm, _MARGIN_VOXELS * voxel_nm + coarse_nm)
     distance = signed_distance(mesh, coarse)
     place_nm = max(voxel_nm, float(np.prod(high - low) / _PLACEMENT_VOXELS) ** (1 / 3))
-    doubt = _grid(low, high, place_nm, place_nm)
-    place_distance = _interpolated(distance, coarse, doubt, (0, 0, 0), doubt.shape)
+    doubt = box_grid(low, high, place_nm, place_nm)
+    place_distance = interpolated(distance, coarse, doubt, (0, 0, 0), doubt.shape)
 
     recipe, fallbacks = recipe_from(atlas, volume_um3(mesh) * 1e9, voxel_nm)
     shape_key = hashlib.sha256(np.ascontiguousarray(mesh.vertices_nm).tobytes()).digest()
@@ -252,38 +253,11 @@ def _sealed(plan: FusionPlan) -> FusionPlan:
     return replace(plan, digest=digest.hexdigest()[:24])
 
 
-def _grid(low: NDArray[np.float64], high: NDArray[np.float64], voxel_nm: float, margin_nm: float) -> Grid:
-    """Cubic voxels centred on the box, with a margin."""
-    shape = np.ceil((high - low + 2 * margin_nm) / voxel_nm).astype(int) + 1
-    origin = (low + high) / 2 - (shape - 1) / 2 * voxel_nm
-    return Grid(
-        (int(shape[0]), int(shape[1]), int(shape[2])),
-        (voxel_nm, voxel_nm, voxel_nm),
-        (float(origin[0]), float(origin[1]), float(origin[2])),
-    )
-
-
 def _even_chunks(length: int) -> tuple[int, ...]:
     """Pieces of equal length, at most 128: no slivers at the far end."""
     count = -(-length // _CHUNK)
     base, extra = divmod(length, count)
     return tuple(base + (i < extra) for i in range(count))
-
-
-def _interpolated(
-    values: NDArray[np.float32], source: Grid, target: Grid, start: tuple[int, ...], stop: tuple[int, ...]
-) -> NDArray[np.float32]:
-    """Trilinear interpolation between two regular grids, one axis at a time."""
-    result = values
-    for axis in range(3):
-        position = (target.axis_nm(axis, start[axis], stop[axis]) - source.origin_nm[axis]) / source.voxel_nm[
-            axis
-        ]
-        below = np.clip(np.floor(position).astype(int), 0, source.shape[axis] - 2)
-        weight = np.clip(position - below, 0.0, 1.0).astype(np.float32)
-        weight = weight.reshape([-1 if i == axis else 1 for i in range(3)])
-        result = result.take(below, axis=axis) * (1 - weight) + result.take(below + 1, axis=axis) * weight
-    return result
 
 
 def _texture_tile(voxel_nm: float, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -377,7 +351,7 @@ def _part(plan: FusionPlan, part: int, block_info: Any = None) -> NDArray[Any]:
 
 def _block(plan: FusionPlan, start: tuple[int, ...], stop: tuple[int, ...]) -> tuple[NDArray[Any], ...]:
     """Density, labels, source and uncertainty of one block."""
-    depth = -_interpolated(plan.distance_nm, plan.coarse, plan.grid, start, stop)
+    depth = -interpolated(plan.distance_nm, plan.coarse, plan.grid, start, stop)
     axes = [plan.grid.axis_nm(i, start[i], stop[i]) for i in range(3)]
     recipe = plan.recipe
     labels, rim = _label(depth, recipe, plan.bodies, axes)
@@ -397,7 +371,7 @@ def _block(plan: FusionPlan, start: tuple[int, ...], stop: tuple[int, ...]) -> t
     # The wall is thinner than a voxel of the realisations: its doubt is a closed form of its spread.
     beyond = ndtr((depth - np.float32(recipe.wall_nm)) / np.float32(max(recipe.wall_sd_nm, 1.0)))
     shell = -(xlogy(beyond, beyond) + xlogy(1 - beyond, 1 - beyond)) / np.float32(np.log(2.0))
-    uncertainty = np.maximum(_interpolated(plan.entropy_bits, plan.doubt, plan.grid, start, stop), shell)
+    uncertainty = np.maximum(interpolated(plan.entropy_bits, plan.doubt, plan.grid, start, stop), shell)
     return (
         density.astype(np.float32),
         labels,

@@ -110,8 +110,7 @@ def _lattice(mesh: Mesh, grid: Grid) -> tuple[NDArray[np.float64], tuple[int, in
             spacing = float(np.ptp(mesh.vertices_nm, axis=0).max()) / _NODES
             stride = [max(1, int(spacing / side)) for side in grid.voxel_nm]
             nodes = [
-                grid.origin_nm[i]
-                + grid.voxel_nm[i] * stride[i] * np.arange(-2, (grid.shape[i] - 1) // stride[i] + 4)
+                grid.origin_nm[i] + grid.voxel_nm[i] * stride[i] * np.arange(-2, (grid.shape[i] - 1) // stride[i] + 4)
                 for i in range(3)
             ]
             points = np.stack(np.meshgrid(*nodes, indexing="ij"), axis=-1)

@@ -131,9 +131,7 @@ def _real_harmonics(l_max: int, theta: NDArray[np.float64], phi: NDArray[np.floa
     rows = []
     for degree, order in zip(*_degrees_and_orders(l_max), strict=True):
         m = abs(int(order))
-        norm = np.sqrt(
-            (2 * degree + 1) / (4 * np.pi) * special.gamma(degree - m + 1) / special.gamma(degree + m + 1)
-        )
+        norm = np.sqrt((2 * degree + 1) / (4 * np.pi) * special.gamma(degree - m + 1) / special.gamma(degree + m + 1))
         part = norm * special.lpmv(m, degree, np.cos(theta))
         if m:
             part = part * np.sqrt(2) * (np.cos(m * phi) if order > 0 else np.sin(m * phi))

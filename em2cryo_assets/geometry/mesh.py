@@ -230,8 +230,6 @@ def _solid_moments(mesh: Mesh) -> tuple[NDArray[np.float64], NDArray[np.float64]
         raise ValueError("The mesh encloses no volume, so it has no centroid and no axes.")
     total = corners.sum(axis=1)
     mean = np.einsum("i,ij->j", signed, total) / (4 * volume)
-    second = np.einsum("i,ikj,ikl->jl", signed, corners, corners) + np.einsum(
-        "i,ij,il->jl", signed, total, total
-    )
+    second = np.einsum("i,ikj,ikl->jl", signed, corners, corners) + np.einsum("i,ij,il->jl", signed, total, total)
     covariance = second / (20 * volume) - np.outer(mean, mean)
     return mean + mesh.vertices_nm.mean(axis=0), covariance

@@ -101,9 +101,7 @@ class Lobe:
         # Towards the centre the direction is undefined: let the bumps fade there.
         fade = np.minimum(1.0, (radius / (0.5 * self.semi_axes_nm.min())) ** 2)
         unit = local / np.maximum(radius, 1e-9)[:, None]
-        for axis, degree, height in zip(
-            self.bump_directions, self.bump_degrees, self.bump_heights_nm, strict=True
-        ):
+        for axis, degree, height in zip(self.bump_directions, self.bump_degrees, self.bump_heights_nm, strict=True):
             u = unit @ axis
             distance -= height * fade * _legendre(degree, u)
         return distance
@@ -207,9 +205,7 @@ def _draw_lobe(
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     directions[0] = (0.0, 0.0, 1.0)
     degrees = (3, *(int(rng.choice(_DEGREES)) for _ in range(3)))
-    heights = radius_nm * np.array(
-        [round_share * draw("egg", rng), *(draw("unevenness", rng) for _ in range(3))]
-    )
+    heights = radius_nm * np.array([round_share * draw("egg", rng), *(draw("unevenness", rng) for _ in range(3))])
     axes = np.array([short_middle * middle, middle, long_middle * middle])
     return Lobe(centre, rotation, axes, directions, degrees, heights)
 

@@ -32,11 +32,7 @@ MATERIALS: Final = (
 
 LABEL_OF_MATERIAL: Final = np.array(
     [
-        LABELS[
-            {"fringe": "wall", "envelope": "nucleus", "nucleolus": "nucleus", "cristae": "mitochondrion"}.get(
-                m, m
-            )
-        ]
+        LABELS[{"fringe": "wall", "envelope": "nucleus", "nucleolus": "nucleus", "cristae": "mitochondrion"}.get(m, m)]
         for m in MATERIALS
     ],
     dtype=np.uint8,

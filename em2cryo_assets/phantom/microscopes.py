@@ -88,24 +88,18 @@ def section_coverage(
     layers = max(1, int(np.ceil(thickness_nm / pixel_size_nm)))
     total = np.zeros((len(MATERIALS), *shape), dtype=np.float32)
     for z in _centred(layers, thickness_nm / layers):
-        points = plane.points_nm(
-            np.array([z]), _centred(shape[0], pixel_size_nm), _centred(shape[1], pixel_size_nm)
-        )[0]
+        points = plane.points_nm(np.array([z]), _centred(shape[0], pixel_size_nm), _centred(shape[1], pixel_size_nm))[0]
         total += cell.coverage(points, pixel_size_nm)
     return np.asarray(total / layers, dtype=np.float32)
 
 
 def _grain(shape: Sequence[int], correlation_px: float, rng: np.random.Generator) -> Float32Array:
     """Unit-variance Gaussian texture."""
-    noise = ndimage.gaussian_filter(
-        rng.standard_normal(shape, dtype=np.float32), max(correlation_px, 0.3), mode="wrap"
-    )
+    noise = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), max(correlation_px, 0.3), mode="wrap")
     return np.asarray(noise / noise.std(), dtype=np.float32)
 
 
-def _ribosomes(
-    cytoplasm: Float32Array, pixel_nm: float, volume_nm3: float, rng: np.random.Generator
-) -> Float32Array:
+def _ribosomes(cytoplasm: Float32Array, pixel_nm: float, volume_nm3: float, rng: np.random.Generator) -> Float32Array:
     """Mean-free granularity of ribosomes, as share of a pixel's volume filled, same shape as `cytoplasm`.
 
     `volume_nm3` is the volume that one element of the array stands for.
@@ -115,9 +109,7 @@ def _ribosomes(
     counts = rng.poisson(expected).astype(np.float32)
     # A ball of radius R has the second moment of a Gaussian of width R/√5; the box of a pixel adds its own.
     width = PRIORS["ribosome_radius"].mean / np.sqrt(5.0) / pixel_nm
-    filled = ndimage.gaussian_filter(
-        (counts - expected.astype(np.float32)) * np.float32(size / volume_nm3), width
-    )
+    filled = ndimage.gaussian_filter((counts - expected.astype(np.float32)) * np.float32(size / volume_nm3), width)
     return np.asarray(filled, dtype=np.float32)
 
 
@@ -173,9 +165,7 @@ def tem_section(
     # Stain and thickness vary slowly over a section; the knife leaves faint straight streaks.
     image *= 1.0 + 0.02 * _grain(shape, shape[0] / 5.0, rng)
     angle = rng.uniform(0, np.pi)
-    across = (
-        np.cos(angle) * _centred(shape[0], 1.0)[:, None] + np.sin(angle) * _centred(shape[1], 1.0)[None, :]
-    )
+    across = np.cos(angle) * _centred(shape[0], 1.0)[:, None] + np.sin(angle) * _centred(shape[1], 1.0)[None, :]
     for _ in range(int(rng.poisson(1.5))):
         offset, width = rng.uniform(-0.45, 0.45) * shape[0], rng.uniform(0.8, 2.0)
         image += rng.uniform(-0.04, 0.04) * np.exp(-0.5 * ((across - offset) / width) ** 2)

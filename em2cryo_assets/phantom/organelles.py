@@ -147,9 +147,7 @@ class Organelles:
     droplet_centres_nm: FloatArray
     droplet_radii_nm: FloatArray
 
-    def vacuole_distance(
-        self, points_nm: FloatArray, nucleus_nm: FloatArray, cortex_nm: FloatArray
-    ) -> FloatArray:
+    def vacuole_distance(self, points_nm: FloatArray, nucleus_nm: FloatArray, cortex_nm: FloatArray) -> FloatArray:
         """Distance to the vacuole, which gives way to nucleus and cortex.
 
         Parameters

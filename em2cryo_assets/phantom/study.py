@@ -267,9 +267,7 @@ def _write_whole_cells(folder: Path, seeds: _Seeds, count: int, truth: dict[str,
         voxel_nm = fitting[0] if fitting else _WHOLE_VOXEL_STEPS_NM[-1]
         volume = soft_x_ray(cell, axes, (_WHOLE_SIDE,) * 3, voxel_nm, seed=seeds("picture", 3, number))
         stored = np.clip(np.round(110.0 * volume), 0, 127).astype(np.int8)
-        path = write_mrc(
-            folder / f"whole-cell-{number + 1:02d}.mrc.gz", stored, voxel_nm=voxel_nm, label="simulated"
-        )
+        path = write_mrc(folder / f"whole-cell-{number + 1:02d}.mrc.gz", stored, voxel_nm=voxel_nm, label="simulated")
         write_sidecar(
             path,
             {

@@ -62,9 +62,7 @@ def interval_chart(row: Mapping[Any, Any]) -> str:
     """
     margin: Any = row.get("margin")
     ends: tuple[Any, Any] = (row.get("low"), row.get("high"))
-    if not (
-        _is_number(margin) and float(margin) > 0 and any(map(_is_number, (*ends, row.get("difference"))))
-    ):
+    if not (_is_number(margin) and float(margin) > 0 and any(map(_is_number, (*ends, row.get("difference"))))):
         return ""
     delta = float(margin)
     one_sided = row.get("characteristic") in DISTANCES
@@ -130,12 +128,8 @@ def fractions_chart(fractions: pd.DataFrame) -> str:
 
     parts = []
     for tick in np.arange(0, top + 1e-12, step):
-        parts.append(
-            f'<line class="grid" x1="{at(tick):.1f}" x2="{at(tick):.1f}" y1="4" y2="{height + 4:.0f}"/>'
-        )
-        parts.append(
-            f'<text x="{at(tick):.1f}" y="{height + 19:.0f}" text-anchor="middle">{100 * tick:g} %</text>'
-        )
+        parts.append(f'<line class="grid" x1="{at(tick):.1f}" x2="{at(tick):.1f}" y1="4" y2="{height + 4:.0f}"/>')
+        parts.append(f'<text x="{at(tick):.1f}" y="{height + 19:.0f}" text-anchor="middle">{100 * tick:g} %</text>')
     for index, row in enumerate(rows):
         y = 4 + pitch * (index + 0.5)
         name, value = _label_name(row["label"]), float(row["v_v"])
@@ -188,8 +182,7 @@ def depth_chart(depth: pd.DataFrame) -> str:
         edge += [f"{x:.1f},{174 - 160 * y:.1f}" for x, y in zip(positions[::-1], base[::-1], strict=True)]
         words = LABEL_WORDS[name].en
         parts.append(
-            f'<polygon points="{" ".join(edge)}" fill="{LABEL_COLOURS[name]}">'
-            f"<title>{words}</title></polygon>"
+            f'<polygon points="{" ".join(edge)}" fill="{LABEL_COLOURS[name]}"><title>{words}</title></polygon>'
         )
         middle = int(np.argmax(upper - base))
         if (upper - base)[middle] > 0.09:
@@ -200,16 +193,12 @@ def depth_chart(depth: pd.DataFrame) -> str:
         base = upper
     for tick in (0, 0.5, 1):
         parts.append(f'<text x="38" y="{178 - 160 * tick:.1f}" text-anchor="end">{100 * tick:g} %</text>')
-    parts.append(
-        '<text x="46" y="194">wall</text><text x="446" y="194" text-anchor="end">centre of the cell</text>'
-    )
+    parts.append('<text x="46" y="194">wall</text><text x="446" y="194" text-anchor="end">centre of the cell</text>')
     return _frame(470, 202, "Share of each label by depth below the wall", parts)
 
 
 def _frame(width: float, height: float, title: str, parts: list[str]) -> str:
-    head = (
-        f'<svg class="chart" viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{escape(title)}">'
-    )
+    head = f'<svg class="chart" viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{escape(title)}">'
     return f"{head}<title>{escape(title)}</title>{''.join(parts)}</svg>"
 
 

@@ -127,9 +127,7 @@ def picture(
 
 def _circle(arc: ArcCircle, pixel_nm: float, unit: float) -> str:
     y, x = arc.center_px
-    shape = (
-        f'cx="{(x + 0.5) * unit:.1f}" cy="{(y + 0.5) * unit:.1f}" r="{arc.radius_nm / pixel_nm * unit:.1f}"'
-    )
+    shape = f'cx="{(x + 0.5) * unit:.1f}" cy="{(y + 0.5) * unit:.1f}" r="{arc.radius_nm / pixel_nm * unit:.1f}"'
     dash = "" if arc.usable else ' stroke-dasharray="9 7"'
     return (
         f'<circle {shape} fill="none" stroke="#000" stroke-opacity=".5" stroke-width="5"{dash}/>'
@@ -151,9 +149,7 @@ def _scale_bar(widest_nm: float, width: float, height: float) -> str:
     )
 
 
-def still_of_mesh(
-    mesh: Mesh, *, size_px: int = 240, points: int = 250_000
-) -> tuple[NDArray[np.uint8], float]:
+def still_of_mesh(mesh: Mesh, *, size_px: int = 240, points: int = 250_000) -> tuple[NDArray[np.uint8], float]:
     """Render a still of a mesh, seen as the SEM saw it, without a graphics library.
 
     The surface is sampled evenly, every pixel keeps the sample nearest to the viewer. The shading is
@@ -195,16 +191,12 @@ def still_of_mesh(
     smooth = np.zeros_like(mesh.vertices_nm)
     for corner in range(3):
         np.add.at(smooth, mesh.faces[:, corner], cross)
-    normal = np.sum(
-        [w[:, None] * smooth[mesh.faces[face, i]] for i, w in enumerate((1 - u - v, u, v))], axis=0
-    )
+    normal = np.sum([w[:, None] * smooth[mesh.faces[face, i]] for i, w in enumerate((1 - u - v, u, v))], axis=0)
     normal = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
     front = np.flatnonzero(normal[:, 0] > 0)
     front = front[np.argsort(position[front, 0], kind="stable")]  # the nearest is written last
     normal = normal[front]
-    shade = (
-        70 + 38 * np.power(1 / (normal[:, 0] + 0.12), 0.7) - 34 * (0.6 * normal[:, 1] + 0.5 * normal[:, 2])
-    )
+    shade = 70 + 38 * np.power(1 / (normal[:, 0] + 0.12), 0.7) - 34 * (0.6 * normal[:, 1] + 0.5 * normal[:, 2])
     row, column = (np.floor(position[front, 1:] / pixel_nm).astype(int) + size_px // 2).T
     out[row, column] = np.clip(shade, 30, 255).astype(np.uint8)
     # A few pixels that no sample hit, between pixels that were.

@@ -71,9 +71,7 @@ def _planes(cell: CellEntry) -> list[dict[str, Any]]:
     if cell.cutaway is not None:
         way = cell.cutaway
         levels = np.repeat(grey(way.density, way.mask)[..., None], 3, axis=-1)
-        planes.append(
-            _plane("tem", levels, way.mask, way.pixel_nm, way.origin_nm[1:], way.origin_nm[0], crisp=False)
-        )
+        planes.append(_plane("tem", levels, way.mask, way.pixel_nm, way.origin_nm[1:], way.origin_nm[0], crisp=False))
     return planes
 
 

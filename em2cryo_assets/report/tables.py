@@ -94,9 +94,7 @@ def _verdict_row(row: Mapping[Any, Any]) -> VerdictRow:
         name=characteristic_name(_text(row.get("characteristic"))),
         verdict=verdict if verdict in VERDICTS else "inconclusive",
         verdict_words=VERDICTS.get(verdict, Bilingual(verdict, "")),
-        sentence=Bilingual(
-            _text(row.get("sentence_en")) or _text(row.get("reason")), _text(row.get("sentence_ko"))
-        ),
+        sentence=Bilingual(_text(row.get("sentence_en")) or _text(row.get("reason")), _text(row.get("sentence_ko"))),
         chart=chart,
         no_chart="" if chart else (_text(row.get("interval")) or "no interval"),
         n=_text(row.get("n")),
@@ -150,9 +148,7 @@ def measurement_rows(table: pd.DataFrame) -> tuple[tuple[Bilingual, str, str], .
             if characteristic == "log_wall_radius":
                 text += f" (= {number(math.exp(float(value)))} nm)"
         assessable = str(row.get("assessable", True)) == "True"
-        rows.append(
-            (characteristic_name(characteristic), text, "" if assessable else _text(row.get("reason")))
-        )
+        rows.append((characteristic_name(characteristic), text, "" if assessable else _text(row.get("reason"))))
     return tuple(rows)
 
 
@@ -206,9 +202,7 @@ def provenance(rows: Sequence[ProvenanceRow]) -> tuple[tuple[ProvenanceRow, str]
     tuple of (ProvenanceRow, str)
         The link is empty unless it is http or https.
     """
-    return tuple(
-        (row, row.ui_url if urlsplit(row.ui_url).scheme in ("http", "https") else "") for row in rows
-    )
+    return tuple((row, row.ui_url if urlsplit(row.ui_url).scheme in ("http", "https") else "") for row in rows)
 
 
 def _text(value: Any) -> str:

@@ -127,9 +127,7 @@ class Views:
         if entry.mesh is not None:
             pixels, pixel_nm = still_of_mesh(entry.mesh)
             alt = f"Mesh of {entry.key}, seen as the SEM saw the cell"
-            still = self._put(
-                f"figures/{name}-mesh.svg", picture(pixels, pixel_nm, alt=alt, simulated=self._simulated)
-            )
+            still = self._put(f"figures/{name}-mesh.svg", picture(pixels, pixel_nm, alt=alt, simulated=self._simulated))
             script = self._put(f"cells/{name}.js", cell_script(entry))
         if entry.cutaway is not None:
             way = entry.cutaway
@@ -143,8 +141,7 @@ class Views:
                 ),
             )
         planes = tuple(
-            (cut.axis, self._plane(f"{name}-{number}", entry.key, cut))
-            for number, cut in enumerate(entry.slices)
+            (cut.axis, self._plane(f"{name}-{number}", entry.key, cut)) for number, cut in enumerate(entry.slices)
         )
         rows = measurement_rows(entry.measurements)
         return CellView(entry, name, crop, still, script, cutaway, planes, tuple(faces), rows)

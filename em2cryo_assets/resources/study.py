@@ -143,7 +143,7 @@ def _read_settings(path: Path) -> Settings:
         given = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(path, f"it is not TOML ({error}).", "correct that line or delete the file.") from error
-    kinds = {field.name: type(field.default) for field in fields(Settings)}
+    kinds: dict[str, Any] = {field.name: type(field.default) for field in fields(Settings)}
     for name, value in given.items():
         if name not in kinds:
             raise InputError(path, f"{name!r} is not a setting.", f"known are {', '.join(kinds)}.")

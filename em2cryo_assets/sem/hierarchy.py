@@ -142,9 +142,7 @@ def merge_tree(
     return MergeTree(leaves, children[: node + 1], moments[: node + 1], order, starts)
 
 
-def _borders(
-    leaves: NDArray[np.int32], edges: NDArray[np.float64]
-) -> dict[int, dict[int, tuple[float, float]]]:
+def _borders(leaves: NDArray[np.int32], edges: NDArray[np.float64]) -> dict[int, dict[int, tuple[float, float]]]:
     """Sum of edge strength and number of pixel pairs on the border of every two touching leaves."""
     n = int(leaves.max())
     first, second, strength = [], [], []

@@ -51,9 +51,7 @@ def carry_numbers(
         If the shapes differ, an old label has no number, or ``next_number`` was already given.
     """
     if old_numbers and next_number <= max(old_numbers.values()):
-        raise ValueError(
-            f"The next number is {next_number}, but {max(old_numbers.values())} was already given."
-        )
+        raise ValueError(f"The next number is {next_number}, but {max(old_numbers.values())} was already given.")
     kept: dict[int, int] = {}
     if old_labels is not None:
         if old_labels.shape != new_labels.shape:

@@ -29,9 +29,7 @@ _WORK_NM = 40.0
 _DIAMETERS_NM = (1000.0, 7500.0)
 """Equal-area diameters looked for: from a bud worth a mesh to a large, undried diploid (6 µm)."""
 
-_TREES = tuple(
-    (sigma, marker, kind) for sigma, marker in ((1.2, 1.0), (2.0, 1.5), (3.0, 2.0)) for kind in range(3)
-)
+_TREES = tuple((sigma, marker, kind) for sigma, marker in ((1.2, 1.0), (2.0, 1.5), (3.0, 2.0)) for kind in range(3))
 """Scale of the edges, blur of the markers (both px of the search) and merge rule of each tree. Each tree
 alone loses cells (to a scar, a glint or a weak crevice); what one loses another holds."""
 
@@ -171,9 +169,7 @@ def _elliptic_nodes(tree: MergeTree, least: float, most: float) -> NDArray[np.in
     root = np.sqrt((yy * xx - yx**2).clip(1e-9))
     elongated = np.sqrt(((yy - xx) / 2) ** 2 + yx**2) / ((yy + xx) / 2)
     # (r² − 1)/(r² + 1) of the axis ratio r: .70 is r = 2.4, longer than any budding yeast without its bud.
-    return np.flatnonzero(
-        (area >= least) & (area <= most) & (area > 0.85 * 4 * np.pi * root) & (elongated < 0.70)
-    )
+    return np.flatnonzero((area >= least) & (area <= most) & (area > 0.85 * 4 * np.pi * root) & (elongated < 0.70))
 
 
 def _scored(
@@ -339,9 +335,7 @@ def _split(
     return result
 
 
-def _exchange(
-    chosen: set[int], newcomers: list[int], conflict: NDArray[np.bool_], weight: NDArray[np.float64]
-) -> None:
+def _exchange(chosen: set[int], newcomers: list[int], conflict: NDArray[np.bool_], weight: NDArray[np.float64]) -> None:
     """Put the newcomers in place of what they conflict with, where that adds weight."""
     if not newcomers:
         return

@@ -63,9 +63,7 @@ def cell_records(
     """
     excluded = np.zeros(labels.shape, bool) if excluded is None else excluded
     if not labels.shape == image.shape == excluded.shape:
-        raise ValueError(
-            f"Labels {labels.shape}, image {image.shape} and excluded {excluded.shape} must agree."
-        )
+        raise ValueError(f"Labels {labels.shape}, image {image.shape} and excluded {excluded.shape} must agree.")
     blur = max(0.7, 30.0 / pixel_size_nm)
     smooth = ndimage.gaussian_filter(image.astype(np.float64), blur)
     noise = _noise(image, blur)
@@ -107,9 +105,7 @@ def cell_records(
     order = ["label", "y0", "x0", "y1", "x1", "area_um2", "occluded_fraction", "touches_border", "comparable"]
     table = pd.DataFrame(rows, columns=[*order, "edge_support"]).astype(types)
     if table["comparable"].any():
-        table["comparable"] &= (
-            table["area_um2"] >= _LEAST_AREA * table.loc[table["comparable"], "area_um2"].median()
-        )
+        table["comparable"] &= table["area_um2"] >= _LEAST_AREA * table.loc[table["comparable"], "area_um2"].median()
     return table
 
 

@@ -31,9 +31,7 @@ class CellView:
     offset_yx: tuple[int, int]
 
 
-def crop_cell(
-    image: NDArray[np.float32], labels: NDArray[np.int32], label: int, margin_px: int = 8
-) -> CellView:
+def crop_cell(image: NDArray[np.float32], labels: NDArray[np.int32], label: int, margin_px: int = 8) -> CellView:
     """Cut one cell out, with a margin that ends at the border of the field.
 
     Parameters

@@ -215,10 +215,7 @@ def _tiles(shape: tuple[int, ...], side: int, bytes_each: int) -> list[tuple[sli
         counts.append(count * side)
     steps = counts[::-1]
     return [
-        tuple(
-            slice(start, min(start + step, length))
-            for start, step, length in zip(corner, steps, shape, strict=True)
-        )
+        tuple(slice(start, min(start + step, length)) for start, step, length in zip(corner, steps, shape, strict=True))
         for corner in product(*(range(0, length, step) for length, step in zip(shape, steps, strict=True)))
     ]
 

@@ -20,9 +20,7 @@ __all__ = ["export_glb", "export_ply", "read_mesh", "read_mesh_attributes", "wri
 _NM_PER_UM = 1000.0
 
 
-def write_mesh(
-    path: Path, mesh: Mesh, *, attributes: Mapping[str, NDArray[np.generic]] | None = None
-) -> None:
+def write_mesh(path: Path, mesh: Mesh, *, attributes: Mapping[str, NDArray[np.generic]] | None = None) -> None:
     """Write a mesh as a Zarr group with ``vertices_nm`` (V, 3) in z, y, x and ``faces`` (F, 3).
 
     Parameters
@@ -146,9 +144,7 @@ def _checked(mesh: Mesh) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     vertices = np.asarray(mesh.vertices_nm, dtype=np.float64)
     faces = np.asarray(mesh.faces, dtype=np.int32)
     if vertices.ndim != 2 or faces.ndim != 2 or vertices.shape[1:] != (3,) or faces.shape[1:] != (3,):
-        raise ValueError(
-            f"A mesh needs (V, 3) vertices and (F, 3) faces, not {vertices.shape}, {faces.shape}."
-        )
+        raise ValueError(f"A mesh needs (V, 3) vertices and (F, 3) faces, not {vertices.shape}, {faces.shape}.")
     if not len(vertices) or not len(faces):
         raise ValueError("The mesh is empty.")
     if not np.isfinite(vertices).all():

@@ -191,9 +191,7 @@ class Store:
     def _is_published(self, asset: str, folder_name: str) -> bool:
         return (self.root / asset / folder_name / _POINTER).is_file()
 
-    def record_failure(
-        self, asset: str, key: str | None, message: str, inputs_digest: str, code_version: str
-    ) -> None:
+    def record_failure(self, asset: str, key: str | None, message: str, inputs_digest: str, code_version: str) -> None:
         """Remember why a key could not be made, and from what, so that nobody tries the same again.
 
         Parameters

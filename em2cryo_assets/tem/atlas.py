@@ -168,8 +168,7 @@ def build_atlas(
         warnings.append(f"{left} section(s) not sampled at random are left out of volume fractions.")
     if len(areas) and any(meta[k].compression is None for k in keys):
         warnings.append(
-            "Knife compression is not recorded for all sections: taken as zero there, "
-            "so the wall may be too thick."
+            "Knife compression is not recorded for all sections: taken as zero there, so the wall may be too thick."
         )
     design = design_of(random)
     fractions, measured = _fractions(random, design, reason, seed)
@@ -185,9 +184,7 @@ def build_atlas(
     return Atlas(tables, warnings)
 
 
-def _fractions(
-    table: pd.DataFrame, design: Design, reason: str, seed: int
-) -> tuple[pd.DataFrame, list[tuple]]:
+def _fractions(table: pd.DataFrame, design: Design, reason: str, seed: int) -> tuple[pd.DataFrame, list[tuple]]:
     """Volume fraction of every label, and the unit rows of the organelles."""
     result, measured = [], []
     n_sections = table["section"].nunique() if len(table) else 0
@@ -227,9 +224,7 @@ def _fractions(
             for unit, block, key, value, n in zip(
                 design.units, design.blocks, design.first_section, shares, support, strict=True
             ):
-                measured.append(
-                    (key, unit, block, f"fraction_{label}", value, "", not reason, reason, int(n))
-                )
+                measured.append((key, unit, block, f"fraction_{label}", value, "", not reason, reason, int(n)))
     columns = [
         "label",
         "v_v",

@@ -134,9 +134,7 @@ def _dark(
     if not seeds.any():
         return seeds
     level = float(np.median(sm[seeds]))
-    grown = (
-        region & (sm > (cytoplasm + level) / 2) & ndimage.binary_dilation(seeds, disk(40.0, pixel_size_nm))
-    )
+    grown = region & (sm > (cytoplasm + level) / 2) & ndimage.binary_dilation(seeds, disk(40.0, pixel_size_nm))
     grown = ndimage.binary_opening(fill_small_holes(grown, 0.02, pixel_size_nm), disk(35.0, pixel_size_nm))
     return components(grown, 0.012, pixel_size_nm) > 0
 

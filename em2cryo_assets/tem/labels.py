@@ -221,11 +221,7 @@ def _wall(
         if not body.any():
             return resin, None, bodies, bodies
         away = ndimage.distance_transform_edt(~body) * pixel_size_nm
-        dense = (
-            (smooth(fine, 12.0, pixel_size_nm) > (resin + wall_level) / 2)
-            & (away < _WALL_SEARCH_NM)
-            & ~barred
-        )
+        dense = (smooth(fine, 12.0, pixel_size_nm) > (resin + wall_level) / 2) & (away < _WALL_SEARCH_NM) & ~barred
         cell = _attached(dense | body, body, pixel_size_nm)
         rim = cell & ~body
         edge = body & ~ndimage.binary_erosion(body, border_value=1)
@@ -259,9 +255,7 @@ def _attached(mask: NDArray[np.bool_], body: NDArray[np.bool_], pixel_size_nm: f
     return fill_small_holes(keep[numbers], 0.5, pixel_size_nm)
 
 
-def _grazed_core(
-    fine: NDArray[np.float32], profile: NDArray[np.bool_], pixel_size_nm: float
-) -> NDArray[np.bool_]:
+def _grazed_core(fine: NDArray[np.float32], profile: NDArray[np.bool_], pixel_size_nm: float) -> NDArray[np.bool_]:
     """Densest part of a cap through the wall: cytoplasm is reached only where a second level shows."""
     from skimage.filters import threshold_otsu
 

@@ -60,9 +60,7 @@ def measure_section(
         Shapes that differ, or sizes that are not positive.
     """
     if not (labels.shape == profiles.shape == density.shape):
-        raise ValueError(
-            f"Labels {labels.shape}, profiles {profiles.shape}, density {density.shape} differ in shape."
-        )
+        raise ValueError(f"Labels {labels.shape}, profiles {profiles.shape}, density {density.shape} differ in shape.")
     if not (pixel_size_nm > 0 and section_thickness_nm > 0):
         raise ValueError("Pixel size and section thickness must be positive.")
     areas: list[tuple[int, str, float, float, float, bool, float]] = []
@@ -117,10 +115,7 @@ def _bodies(mask: NDArray[np.bool_]) -> list[tuple[float, float]]:
         ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1], numbers, range(1, count + 1)
     )
     sizes = np.bincount(numbers.ravel())[1:]
-    return [
-        (float(size), float(2 * depth - 1))
-        for size, depth in zip(sizes, np.atleast_1d(inscribed), strict=True)
-    ]
+    return [(float(size), float(2 * depth - 1)) for size, depth in zip(sizes, np.atleast_1d(inscribed), strict=True)]
 
 
 def _wall_row(

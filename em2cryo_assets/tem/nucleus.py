@@ -83,7 +83,8 @@ def _to_envelope(
 ) -> NDArray[np.bool_]:
     """Grow to the outer edge of the envelope.
 
-    It lies where the mean over the outline falls halfway back to cytoplasm. The midpoint level of a smoothed image lies inside the envelope, whose dense rim pulls it inward.
+    It lies where the mean over the outline falls halfway back to cytoplasm. The midpoint level of a
+    smoothed image lies inside of it: the dense envelope pulls that level's line inward.
     """
     outside = ndimage.distance_transform_edt(~region) * pixel_size_nm
     near = usable & (outside < _ENVELOPE_SEARCH_NM + 80.0) & ~region
@@ -116,9 +117,7 @@ def _round_piece(mask: NDArray[np.bool_], pixel_size_nm: float) -> NDArray[np.bo
     """Largest compact piece of a mask."""
     from skimage.measure import regionprops
 
-    numbers = components(
-        ndimage.binary_opening(mask, disk(110.0, pixel_size_nm)), _SMALLEST_UM2, pixel_size_nm
-    )
+    numbers = components(ndimage.binary_opening(mask, disk(110.0, pixel_size_nm)), _SMALLEST_UM2, pixel_size_nm)
     shapes = [r for r in regionprops(numbers) if r.solidity > 0.75]
     if not shapes:
         return np.zeros_like(mask)

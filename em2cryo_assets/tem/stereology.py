@@ -34,9 +34,7 @@ def boundary_length_px(mask: NDArray[np.bool_]) -> float:
         Within 2 % for isotropic outlines more than about ten pixels across.
     """
     straight = np.count_nonzero(mask[1:] != mask[:-1]) + np.count_nonzero(mask[:, 1:] != mask[:, :-1])
-    slanted = np.count_nonzero(mask[1:, 1:] != mask[:-1, :-1]) + np.count_nonzero(
-        mask[1:, :-1] != mask[:-1, 1:]
-    )
+    slanted = np.count_nonzero(mask[1:, 1:] != mask[:-1, :-1]) + np.count_nonzero(mask[1:, :-1] != mask[:-1, 1:])
     return float(np.pi / 8 * (straight + slanted / np.sqrt(2)))
 
 

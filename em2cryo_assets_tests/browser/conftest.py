@@ -56,9 +56,7 @@ def chromium(playwright_here: Any) -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def chromium_without_webgl(playwright_here: Any) -> Iterator[Any]:
-    browser = playwright_here.chromium.launch(
-        executable_path=str(CHROMIUM), args=[*FLAGS, "--disable-3d-apis"]
-    )
+    browser = playwright_here.chromium.launch(executable_path=str(CHROMIUM), args=[*FLAGS, "--disable-3d-apis"])
     yield browser
     browser.close()
 

@@ -14,9 +14,7 @@ CANVAS = "#viewer canvas"
 
 def pixels(page) -> np.ndarray:
     shot = Image.open(io.BytesIO(page.locator(CANVAS).screenshot())).convert("RGB")
-    return np.asarray(shot)[:300, :360].astype(
-        int
-    )  # where the page is scrolled, a shot can be a pixel larger
+    return np.asarray(shot)[:300, :360].astype(int)  # where the page is scrolled, a shot can be a pixel larger
 
 
 def until(page, expression: str) -> None:

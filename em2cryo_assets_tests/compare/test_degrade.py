@@ -18,9 +18,7 @@ RECORD = TomogramRecord((15, 50, 50), (16.0, 16.0, 16.0), "lamella", TILTS_DEG, 
 @pytest.fixture(scope="module")
 def slab():
     nz, ny, nx = RECORD.shape
-    grain = np.random.default_rng(0).standard_normal(
-        (nz, ny, nx + 2 * wedge_margin(RECORD)), dtype=np.float32
-    )
+    grain = np.random.default_rng(0).standard_normal((nz, ny, nx + 2 * wedge_margin(RECORD)), dtype=np.float32)
     return ndimage.gaussian_filter(grain, 2.0) * 10
 
 
@@ -69,9 +67,7 @@ def test_all_slabs_of_a_call_get_the_same_noise_and_no_cross_talk(slab):
     alone = degraded(slab, seed=4)
     np.testing.assert_allclose(both["model"], alone, atol=1e-3)
     clean = degraded(slab, with_snr(1e12), seed=4)
-    np.testing.assert_allclose(
-        both["flat"] - both["flat"].mean(), (alone - clean) - (alone - clean).mean(), atol=0.02
-    )
+    np.testing.assert_allclose(both["flat"] - both["flat"].mean(), (alone - clean) - (alone - clean).mean(), atol=0.02)
 
 
 def test_blur_acts_on_the_noise(slab):

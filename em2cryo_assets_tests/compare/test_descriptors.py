@@ -45,9 +45,7 @@ def lamella(arc=None, **changes):
 def tomogram():
     density, labels = cell()
     centre = np.array(density.shape) / 2 * 40 + np.array([0, 1650.0, 0])
-    return tomogram_of(
-        density, labels, 40.0, lamella(), SlabPose(centre, np.eye(3), wall_in_view=True), seed=0
-    )
+    return tomogram_of(density, labels, 40.0, lamella(), SlabPose(centre, np.eye(3), wall_in_view=True), seed=0)
 
 
 def cryo(density, labels, info, **changes):

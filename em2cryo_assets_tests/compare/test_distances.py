@@ -11,9 +11,7 @@ from em2cryo_assets_tests.compare.made_up_study import paired
 
 def test_a_perfect_model_has_no_excess_although_its_distance_is_not_zero() -> None:
     found = [
-        distance_excess(
-            paired("depth_profile", n=8, shifts={"model": 0.0}, seed=s), "depth_profile", "model", seed=1
-        )
+        distance_excess(paired("depth_profile", n=8, shifts={"model": 0.0}, seed=s), "depth_profile", "model", seed=1)
         for s in range(40)
     ]
     excess = np.array([f.excess for f in found])
@@ -39,10 +37,7 @@ def test_intervals_cover_the_excess_of_a_wrong_model() -> None:
 
 
 def test_averages_of_many_tell_what_one_does_not() -> None:
-    pairs = {
-        n: paired("depth_profile", n=n, shifts={"model": 0.05, "homogeneous": 0.25}, noise=0.5)
-        for n in (4, 25)
-    }
+    pairs = {n: paired("depth_profile", n=n, shifts={"model": 0.05, "homogeneous": 0.25}, noise=0.5) for n in (4, 25)}
     auc = {n: distance_excess(p, "depth_profile", "homogeneous", seed=1).auc for n, p in pairs.items()}
     assert auc[4] < 0.8 < auc[25]
 

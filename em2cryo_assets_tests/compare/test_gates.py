@@ -14,9 +14,7 @@ def test_a_model_at_exactly_delta_passes_in_one_of_twenty_studies(ratio: bool) -
 
     sample = Sample(1.0, 0.03**2, 12)
     truth = np.exp(DELTA) if ratio else 1 + DELTA
-    gate = simulate_studies(
-        sample, sample, (truth, 0.03), ratio=ratio, delta=DELTA, alpha=0.05, seed=2, studies=6000
-    )
+    gate = simulate_studies(sample, sample, (truth, 0.03), ratio=ratio, delta=DELTA, alpha=0.05, seed=2, studies=6000)
     low, high = binomial_interval(round(6000 * gate.passed), 6000, 0.001)
     assert low <= 0.05 <= high
 

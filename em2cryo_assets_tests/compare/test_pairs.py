@@ -50,9 +50,7 @@ def test_a_pair_has_the_columns_and_every_variant(pair):
     vectors, _ = pair
     assert tuple(vectors.columns) == PAIR_COLUMNS
     assert types(vectors) == TYPES
-    assert (
-        {"model", "homogeneous", "phase_randomised", "reference"} <= set(vectors["variant"]) <= set(VARIANTS)
-    )
+    assert {"model", "homogeneous", "phase_randomised", "reference"} <= set(vectors["variant"]) <= set(VARIANTS)
     assert set(vectors["unit_tomogram"]) == {"cell-7"}
     assert set(vectors["unit_cell"]) == {"a-1"}
     for name in ("depth_profile", "density_distribution", "power_spectrum"):
@@ -121,9 +119,7 @@ def test_the_same_cell_scores_better_than_its_fakes(model):
     for seed in range(4):
         pose = slab_pose(model[1], 40.0, record, None, seed=seed)
         density, labels = tomogram_of(*model, 40.0, record, pose, seed=seed)
-        vectors, _ = compare_pair(
-            *model, 40.0, density, labels, record, cell="a", tomogram=f"t{seed}", seed=seed
-        )
+        vectors, _ = compare_pair(*model, 40.0, density, labels, record, cell="a", tomogram=f"t{seed}", seed=seed)
         table = by_variant(vectors, "power_spectrum")
         for name, values in distance.items():
             values.append(np.sqrt(((table[name] - table["reference"]) ** 2).mean()))

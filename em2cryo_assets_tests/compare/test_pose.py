@@ -26,9 +26,7 @@ def wall_across(normal, at=0.0, shape=(15, 60, 60), side=16.0):
     normal = np.asarray(normal, float) / np.linalg.norm(normal)
     offsets = np.stack(np.meshgrid(*[(np.arange(n) - (n - 1) / 2) * side for n in shape], indexing="ij"), -1)
     height = offsets @ normal - at
-    return np.where(height > 0, 0, np.where(height > -160, LABELS["wall"], LABELS["cytoplasm"])).astype(
-        np.uint8
-    )
+    return np.where(height > 0, 0, np.where(height > -160, LABELS["wall"], LABELS["cytoplasm"])).astype(np.uint8)
 
 
 @pytest.mark.parametrize("normal", [(0, 1, 0), (0, -1, 0), (0, 0.6, 0.8), (0.5, 0.6, -0.6), (-0.4, 0.0, 1.0)])

@@ -95,9 +95,9 @@ def test_bootstrap_t_covers_skewed_units() -> None:
 
 def test_bootstrap_t_repeats_itself() -> None:
     a, b = np.arange(20.0), np.arange(25.0)
-    assert bootstrap_t(a, b, ratio=False, seed=7).interval(0.05) == bootstrap_t(
-        a, b, ratio=False, seed=7
-    ).interval(0.05)
+    assert bootstrap_t(a, b, ratio=False, seed=7).interval(0.05) == bootstrap_t(a, b, ratio=False, seed=7).interval(
+        0.05
+    )
 
 
 @pytest.mark.parametrize("ratio", [False, True])
@@ -108,9 +108,7 @@ def test_equivalence_errs_in_one_of_twenty_studies_at_exactly_delta(ratio: bool)
     sd = 1.0 if ratio else 0.1
     hits = 0
     for _ in range(trials):
-        estimate = compare_means(
-            Sample.of(rng.normal(truth, sd, 9)), Sample.of(rng.normal(10, sd, 7)), ratio=ratio
-        )
+        estimate = compare_means(Sample.of(rng.normal(truth, sd, 9)), Sample.of(rng.normal(10, sd, 7)), ratio=ratio)
         hits += max(estimate.p_below(delta), estimate.p_above(-delta)) <= 0.05
     assert rate(hits, trials, 0.05)
 
@@ -148,9 +146,7 @@ def test_linearised_units_carry_the_ratio_estimator_and_its_variance() -> None:
     units = linearised(organelle / area, area)
     assert units.mean() == pytest.approx(organelle.sum() / area.sum())
     assert units.mean() > 1.1 * np.mean(organelle / area)
-    resampled = [
-        organelle[i].sum() / area[i].sum() for i in (rng.integers(0, 4000, 4000) for _ in range(400))
-    ]
+    resampled = [organelle[i].sum() / area[i].sum() for i in (rng.integers(0, 4000, 4000) for _ in range(400))]
     assert units.std() / np.sqrt(4000) == pytest.approx(np.std(resampled), rel=0.12)
     assert linearised(np.array([1.0, 5.0]), np.ones(2)).tolist() == [1.0, 5.0]
 

@@ -54,9 +54,7 @@ def test_shape_is_never_read_from_a_part_of_a_cell(modality: str) -> None:
 def test_the_models_own_reason_is_kept(reason: str, cause: str) -> None:
     sem = pd.concat(
         [
-            measured(
-                "sem", "log_volume", [3.0, 3.1], reason="occluded by more than 10 % or cut by the border"
-            ),
+            measured("sem", "log_volume", [3.0, 3.1], reason="occluded by more than 10 % or cut by the border"),
             measured("sem", "log_volume", [3.2], reason=reason),
         ]
     )
@@ -104,9 +102,7 @@ def test_sections_of_a_block_are_one_unit_where_there_are_blocks_enough() -> Non
 
 def test_shares_of_the_reference_are_weighted_by_volume_as_sections_weight_them() -> None:
     volume, share = np.array([10.0, 20.0, 60.0, 90.0]), np.array([0.2, 0.15, 0.08, 0.05])
-    cryo = pd.concat(
-        [measured("cryo", "fraction_nucleus", share), measured("cryo", "log_volume", np.log(volume))]
-    )
+    cryo = pd.concat([measured("cryo", "fraction_nucleus", share), measured("cryo", "log_volume", np.log(volume))])
     tem = measured("tem", "fraction_nucleus", exact(0.08, 0.03, 10))
     found = row(comparison_table(EMPTY, cryo, tem, EMPTY), "fraction_nucleus")
     assert found["estimate_reference"] == pytest.approx((volume * share).sum() / volume.sum())

@@ -12,9 +12,7 @@ from em2cryo_assets.compare.verdicts import VERDICT_COLUMNS, VERDICTS, verdicts
 from em2cryo_assets_tests.compare.made_up_study import EMPTY, exact, measured, paired
 
 
-def judge(
-    sem: pd.DataFrame, cryo: pd.DataFrame, tem: pd.DataFrame, pairs: pd.DataFrame, name: str
-) -> pd.Series:
+def judge(sem: pd.DataFrame, cryo: pd.DataFrame, tem: pd.DataFrame, pairs: pd.DataFrame, name: str) -> pd.Series:
     shown = verdicts(comparison_table(sem, cryo, tem, pairs), seed=1, simulated=True)
     return shown.set_index("characteristic").loc[name]
 
@@ -161,15 +159,11 @@ def test_no_atlas_no_interior() -> None:
 
 
 def test_an_empty_study_has_a_full_table() -> None:
-    shown = verdicts(
-        comparison_table(EMPTY, EMPTY, EMPTY, EMPTY), seed=0, simulated=False, input_versions="x@1"
-    )
+    shown = verdicts(comparison_table(EMPTY, EMPTY, EMPTY, EMPTY), seed=0, simulated=False, input_versions="x@1")
     assert tuple(shown.columns) == VERDICT_COLUMNS
     assert shown["characteristic"].tolist() == list(CHARACTERISTICS)
     assert (shown["verdict"] == "not assessable").all()
-    assert (shown[["reason", "interval", "n", "sentence_en", "sentence_ko", "would_change"]] != "").all(
-        axis=None
-    )
+    assert (shown[["reason", "interval", "n", "sentence_en", "sentence_ko", "would_change"]] != "").all(axis=None)
     assert (shown["input_versions"] == "x@1").all()
     assert not shown["simulated"].any()
 
@@ -177,9 +171,7 @@ def test_an_empty_study_has_a_full_table() -> None:
 def test_same_seed_same_verdicts() -> None:
     sem, cryo = measured("sem", "axis_ratio", exact(*REAL)), measured("cryo", "axis_ratio", exact(*REAL))
     table = comparison_table(sem, cryo, EMPTY, EMPTY)
-    pd.testing.assert_frame_equal(
-        verdicts(table, seed=3, simulated=True), verdicts(table, seed=3, simulated=True)
-    )
+    pd.testing.assert_frame_equal(verdicts(table, seed=3, simulated=True), verdicts(table, seed=3, simulated=True))
 
 
 def test_a_family_shares_its_error_level() -> None:
@@ -204,9 +196,7 @@ def test_what_is_judged_has_a_margin_with_a_reason() -> None:
 @pytest.mark.parametrize(
     ("offset", "claims", "most", "least"), [(0.0, 1, 1.0, 0.8), (0.05, 1, 0.05, 0.0), (0.025, 2, 1.0, 0.8)]
 )
-def test_simulated_studies_err_as_seldom_as_is_claimed(
-    offset: float, claims: int, most: float, least: float
-) -> None:
+def test_simulated_studies_err_as_seldom_as_is_claimed(offset: float, claims: int, most: float, least: float) -> None:
     """*captured* in ≤ 5 % at exactly δ, ≥ 80 % at none; with *approximated* ≥ 80 % at half δ."""
     rng, trials, hits = np.random.default_rng(11), 40, 0
     for _ in range(trials):

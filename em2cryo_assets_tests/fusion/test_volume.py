@@ -4,6 +4,7 @@ import pytest
 from scipy import ndimage
 
 from em2cryo_assets.fusion import volume
+from em2cryo_assets.fusion.grids import interpolated
 from em2cryo_assets.fusion.volume import fuse, homogeneous_interior, plan_fusion
 from em2cryo_assets.geometry.mesh import Mesh, volume_um3
 from em2cryo_assets.vocabulary import LABELS, ORGANELLES, SOURCES
@@ -80,9 +81,7 @@ def test_bytes_do_not_depend_on_the_scheduler(plan, arrays):
 
 
 def test_bytes_do_not_depend_on_the_run(arrays, cell, make_atlas):
-    again = plan_fusion(
-        Mesh(cell.vertices_nm.copy(), cell.faces.copy()), make_atlas(), voxel_nm=VOXEL_NM, seed=3
-    )
+    again = plan_fusion(Mesh(cell.vertices_nm.copy(), cell.faces.copy()), make_atlas(), voxel_nm=VOXEL_NM, seed=3)
     assert all(a.tobytes() == b.tobytes() for a, b in zip(arrays, _arrays(fuse(again)), strict=True))
 
 
@@ -138,8 +137,8 @@ def test_uncertainty_is_large_inside_and_nought_where_nothing_can_differ(arrays)
 
 
 def test_doubt_about_the_wall_peaks_at_its_mean_thickness(plan, arrays):
-    _, labels, _, bits = arrays
-    depth = -volume._interpolated(plan.distance_nm, plan.coarse, plan.grid, (0, 0, 0), plan.grid.shape)
+    bits = arrays[3]
+    depth = -interpolated(plan.distance_nm, plan.coarse, plan.grid, (0, 0, 0), plan.grid.shape)
     assert bits[np.abs(depth - 160.0) < 2.0].mean() == pytest.approx(1.0, abs=0.02)
     assert bits[(depth > 40.0) & (depth < 100.0)].max() < 0.05
 
@@ -166,9 +165,7 @@ def test_unseen_organelles_are_not_placed(cell, make_atlas):
 
 
 def test_shrinkage_is_undone_in_volume(cell, make_atlas):
-    swollen = plan_fusion(
-        cell, make_atlas(), voxel_nm=60.0, seed=1, shrink_correction=1 / 0.85, realisations=1
-    )
+    swollen = plan_fusion(cell, make_atlas(), voxel_nm=60.0, seed=1, shrink_correction=1 / 0.85, realisations=1)
     assert volume_um3(swollen.mesh) == pytest.approx(volume_um3(cell) / 0.85**3)
 
 

@@ -98,9 +98,7 @@ def test_sections_cut_what_their_population_holds():
 
 @needs_demo
 def test_demo_study_is_small_and_complete():
-    raw = {
-        kind: [p for p in (DEMO / "inbox" / kind).iterdir() if p.suffix != ".toml"] for kind in ("sem", "tem")
-    }
+    raw = {kind: [p for p in (DEMO / "inbox" / kind).iterdir() if p.suffix != ".toml"] for kind in ("sem", "tem")}
     assert (len(raw["sem"]), len(raw["tem"])) == (2, 20)
     tomograms = [p for p in (DEMO / "inbox/tomogram").iterdir() if p.suffix != ".toml"]
     whole = [p for p in tomograms if p.name.startswith("whole-cell")]

@@ -31,11 +31,7 @@ def body(seed: int, rings: int = 48, sides: int = 96) -> Mesh:
     theta = np.linspace(0, np.pi, rings + 2)[1:-1]
     phi = np.arange(sides) * 2 * np.pi / sides
     t, p = np.meshgrid(theta, phi, indexing="ij")
-    lump = (
-        1
-        + 0.035 * np.sin(3 * t) * np.cos(2 * p + seed)
-        + 0.22 * np.exp(-((t - 1.1) ** 2 + (p - 0.6) ** 2) * 6)
-    )
+    lump = 1 + 0.035 * np.sin(3 * t) * np.cos(2 * p + seed) + 0.22 * np.exp(-((t - 1.1) ** 2 + (p - 0.6) ** 2) * 6)
     x, y, z = (lump * q for q in (a * np.sin(t) * np.cos(p), b * np.sin(t) * np.sin(p), c * np.cos(t)))
     ring = np.stack([z, y, x], -1).reshape(-1, 3)
     vertices = np.vstack([ring, [[c, 0, 0]], [[-c, 0, 0]]])
@@ -109,9 +105,7 @@ def cell(index: int, key: str) -> CellEntry:
         ("x", (102, 104), (46, 48)),
     ):
         planes = labels_plane(shape, axes, index)
-        source = np.where(planes == 0, 0, np.where(planes < 3, 1, np.where(planes > 3, 4, 2))).astype(
-            np.uint8
-        )
+        source = np.where(planes == 0, 0, np.where(planes < 3, 1, np.where(planes > 3, 4, 2))).astype(np.uint8)
         entropy = np.where(planes > 0, rng.uniform(0, 1.5, shape), 0).astype(np.float32)
         origin = tuple(-(n - 1) / 2 * 40.0 for n in shape)
         slices.append(FusedSlice(axis, density(planes, index), planes, source, entropy, 40.0, origin))  # type: ignore[arg-type]
@@ -174,8 +168,7 @@ def verdict_table() -> pd.DataFrame:
     table["sentence_en"] = [words[one][0] for one in table["verdict"]]
     table["sentence_ko"] = [words[one][1] for one in table["verdict"]]
     table["interval"] = [
-        f"[{low:g}, {high:g}]" if low == low else ""
-        for low, high in zip(table["low"], table["high"], strict=True)
+        f"[{low:g}, {high:g}]" if low == low else "" for low, high in zip(table["low"], table["high"], strict=True)
     ]
     table["n"] = "SEM 12 / TEM 20 / cryo 12"
     table["control"], table["control_result"] = "homogeneous interior", "fails the same test"
@@ -196,9 +189,7 @@ def study(*, simulated: bool = True, cells: int = 3, title: str = "Demo yeast") 
     for index in range(3):
         plane = labels_plane((220, 220), (200, 210), index)[60:180, 90:210]
         arc = (
-            ArcCircle((-40.0, 20.0), 1400.0, "r = 1400 ± 60 nm, β = 21 ± 4°", usable=index != 1)
-            if index < 2
-            else None
+            ArcCircle((-40.0, 20.0), 1400.0, "r = 1400 ± 60 nm, β = 21 ± 4°", usable=index != 1) if index < 2 else None
         )
         notes = ("No tilt angles were given: ±60° in steps of 3° assumed.",) if index == 1 else ()
         tomograms.append(
@@ -259,9 +250,7 @@ def study(*, simulated: bool = True, cells: int = 3, title: str = "Demo yeast") 
             ),
             ProvenanceRow("verdicts", "", "91cc00aa11bb22", "run-2", "javascript:alert(1)"),
         ),
-        left_out=(
-            LeftOut("tem_section", "block9-01", "no pixel size: write pixel_size_nm into block9-01.png.toml"),
-        ),
+        left_out=(LeftOut("tem_section", "block9-01", "no pixel size: write pixel_size_nm into block9-01.png.toml"),),
         software={"em2cryo": "0.1.0"},
     )
 

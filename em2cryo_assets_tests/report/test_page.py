@@ -80,9 +80,7 @@ def test_names_from_outside_stay_words(made_up, tmp_path):
     cell = dataclasses.replace(study.cells[0], key=HOSTILE, notes=(HOSTILE,))
     slide = dataclasses.replace(study.tomograms[0], key=HOSTILE, modality=HOSTILE)
     table = study.verdicts.assign(sentence_en=HOSTILE, reason=HOSTILE, characteristic=HOSTILE)
-    write_report(
-        tmp_path / "r", dataclasses.replace(study, cells=(cell,), tomograms=(slide,), verdicts=table)
-    )
+    write_report(tmp_path / "r", dataclasses.replace(study, cells=(cell,), tomograms=(slide,), verdicts=table))
     reader = parse(tmp_path / "r")
     assert not [one for one in reader.attributes if one[1].startswith("on")]
     assert sum(HOSTILE in text for text in reader.text) > 5
@@ -100,9 +98,7 @@ def test_two_keys_that_read_alike_keep_their_own_pictures(made_up, tmp_path):
 @pytest.mark.parametrize("simulated", [True, False])
 def test_every_picture_of_a_simulated_study_is_marked_and_no_other(simulated, made_up, tmp_path):
     write_report(tmp_path / "r", made_up.study(simulated=simulated, cells=1))
-    marked = [
-        "SIMULATED" in one.read_text(encoding="utf-8") for one in (tmp_path / "r" / "figures").iterdir()
-    ]
+    marked = ["SIMULATED" in one.read_text(encoding="utf-8") for one in (tmp_path / "r" / "figures").iterdir()]
     assert len(marked) > 10
     assert set(marked) == {simulated}
     assert any("SIMULATED" in text for text in parse(tmp_path / "r").text) is simulated

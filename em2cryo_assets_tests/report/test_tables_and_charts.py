@@ -75,9 +75,7 @@ def test_a_table_with_the_two_needed_columns_is_enough():
 
 
 def test_a_measurement_that_cannot_be_assessed_says_why(made_up):
-    rows = {
-        name.en: (value, why) for name, value, why in tables.measurement_rows(made_up.measured("sem", "a"))
-    }
+    rows = {name.en: (value, why) for name, value, why in tables.measurement_rows(made_up.measured("sem", "a"))}
     assert rows["Wall thickness"] == ("142.3 ± 6 nm", "")
     assert "µm³)" in rows["Cell volume (log)"][0]
     assert rows["Axial asymmetry η"] == ("–", "imposed by the estimator: axial symmetry")
@@ -101,9 +99,7 @@ def test_a_bar_of_a_fraction_is_as_long_as_the_fraction():
 
 
 def test_shares_of_depth_add_up_to_the_whole_height():
-    depth = pd.DataFrame(
-        {"s_bin": [0, 0, 1, 1], "label": ["wall", "cytoplasm"] * 2, "p": [3.0, 1.0, 1.0, 1.0]}
-    )
+    depth = pd.DataFrame({"s_bin": [0, 0, 1, 1], "label": ["wall", "cytoplasm"] * 2, "p": [3.0, 1.0, 1.0, 1.0]})
     polygons = [
         [tuple(map(float, point.split(","))) for point in points.split()]
         for points in re.findall(r'<polygon points="([^"]+)"', depth_chart(depth))

@@ -23,9 +23,7 @@ def _write(folder: Path, files: dict[str, bytes]) -> Path:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(one=_FOLDERS, other=_FOLDERS)
-def test_equal_digests_mean_equal_files(
-    tmp_path_factory: pytest.TempPathFactory, one: dict, other: dict
-) -> None:
+def test_equal_digests_mean_equal_files(tmp_path_factory: pytest.TempPathFactory, one: dict, other: dict) -> None:
     digests = [digest_folder(_write(tmp_path_factory.mktemp("d"), files)) for files in (one, other)]
     assert (digests[0] == digests[1]) == (one == other)
 

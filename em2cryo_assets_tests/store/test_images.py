@@ -22,9 +22,7 @@ _VOXEL = (40.0, 20.0, 20.5)
 def _write(path: Path, **more: object) -> Path:
     labels = {"labels": _LABELS, "source": (_LABELS % 5).astype(np.uint8)}
     names = {"labels": LABEL_NAMES, "source": SOURCE_NAMES}
-    write_image(
-        path, _VOLUME, voxel_nm=_VOXEL, name="cell", labels=labels, label_names=names, chunk=32, **more
-    )  # type: ignore[arg-type]
+    write_image(path, _VOLUME, voxel_nm=_VOXEL, name="cell", labels=labels, label_names=names, chunk=32, **more)  # type: ignore[arg-type]
     return path
 
 
@@ -101,9 +99,7 @@ def test_a_point_stays_where_it_is_at_every_level(tmp_path: Path) -> None:
     voxel = (8.0, 4.0, 2.0)
     blob = np.exp(-((np.indices((64, 96, 128)).T - (30.2, 51.7, 60.4)) ** 2).sum(axis=-1).T / (2 * 5**2))
     labels = (blob > 0.3).astype(np.uint8)
-    write_image(
-        tmp_path / "a", blob.astype(np.float32), voxel_nm=voxel, name="a", labels={"labels": labels}, chunk=32
-    )
+    write_image(tmp_path / "a", blob.astype(np.float32), voxel_nm=voxel, name="a", labels={"labels": labels}, chunk=32)
     for folder, tolerance in ((tmp_path / "a", 0.02), (tmp_path / "a" / "labels" / "labels", 0.5)):
         ome = json.loads((folder / "zarr.json").read_text())["attributes"]["ome"]
         for dataset in ome["multiscales"][0]["datasets"]:
@@ -184,9 +180,7 @@ print((after.ru_maxrss - before) / 1024, after.ru_utime + after.ru_stime - used.
 
 
 def test_half_a_thousand_cubed_takes_bounded_memory_and_few_seconds(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _BIG, str(tmp_path)], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", _BIG, str(tmp_path)], capture_output=True, text=True, check=True)
     mebibytes, cpu_s = map(float, done.stdout.split())
     assert mebibytes < 400  # the volume has 256; a 64 MiB piece, its dask blocks and its halves are in use
     assert cpu_s < 15  # about 2 on an idle machine; generous because CI is not

@@ -185,9 +185,7 @@ with publish.Store(root).publish("thing", "k", Provenance("thing", "k")) as stag
 def test_a_killed_writer_loses_nothing(tmp_path: Path, stop: str) -> None:
     store = Store(tmp_path)
     old = _publish(store, "k", b"good")
-    process = subprocess.Popen(
-        [sys.executable, "-c", _WRITER, str(tmp_path), stop], stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, "-c", _WRITER, str(tmp_path), stop], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     with process.stdout:
         assert process.stdout.readline() == "there\n"
@@ -221,9 +219,7 @@ def test_a_writer_killed_at_any_moment_loses_nothing(tmp_path: Path, delay_s: fl
     context = multiprocessing.get_context("spawn")
     process = context.Process(target=_write_for_ever, args=(tmp_path,))
     process.start()
-    while (current := store.current("thing", "k")) is None or (
-        current.path / "content"
-    ).read_bytes() == b"start":
+    while (current := store.current("thing", "k")) is None or (current.path / "content").read_bytes() == b"start":
         time.sleep(0.001)
     time.sleep(delay_s)
     os.kill(process.pid or 0, signal.SIGKILL)
@@ -255,9 +251,7 @@ def test_processes_publishing_one_key_do_not_disturb_each_other(tmp_path: Path) 
     contents = [b"%d" % number for number in range(10)]
     context = multiprocessing.get_context("spawn")
     # Same contents in other orders: identical artifacts meet, and different ones too.
-    processes = [
-        context.Process(target=_publish_many, args=(tmp_path, contents[k:] + contents[:k])) for k in (0, 0, 5)
-    ]
+    processes = [context.Process(target=_publish_many, args=(tmp_path, contents[k:] + contents[:k])) for k in (0, 0, 5)]
     for process in processes:
         process.start()
     for process in processes:

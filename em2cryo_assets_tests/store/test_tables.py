@@ -18,9 +18,7 @@ _SCHEMA = pa.DataFrameSchema(
 
 
 def _table() -> pd.DataFrame:
-    return pd.DataFrame(
-        {"unit": ["a", "", "셀"], "value": [1.5, np.nan, 0.0], "n": [1, 2, 3]}, index=[5, 3, 9]
-    )
+    return pd.DataFrame({"unit": ["a", "", "셀"], "value": [1.5, np.nan, 0.0], "n": [1, 2, 3]}, index=[5, 3, 9])
 
 
 def test_a_table_comes_back_in_order_with_its_types(tmp_path: Path) -> None:

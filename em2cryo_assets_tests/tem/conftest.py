@@ -31,9 +31,7 @@ def _draw(
     labels = np.zeros(shape, np.uint8)
     for label, cy, cx, radius in discs:
         density[np.hypot(y - cy, x - cx) < radius] = LEVELS[label]
-        labels[np.hypot(*(np.indices(shape) + 0.375 - np.array([cy, cx])[:, None, None])) < radius] = LABELS[
-            label
-        ]
+        labels[np.hypot(*(np.indices(shape) + 0.375 - np.array([cy, cx])[:, None, None])) < radius] = LABELS[label]
     small = density.reshape(shape[0], 4, shape[1], 4).mean(axis=(1, 3))
     small += np.random.default_rng(seed).normal(0, noise, shape)
     return small.astype(np.float32), labels

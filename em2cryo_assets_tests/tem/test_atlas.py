@@ -21,9 +21,7 @@ def _ball_sections(n: int) -> dict[str, dict[str, pd.DataFrame]]:
         labels[distance < OUTER] = LABELS["wall"]
         labels[distance < OUTER - WALL] = LABELS["cytoplasm"]
         labels[distance < NUCLEUS] = LABELS["nucleus"]
-        result[f"s{i:02d}"] = measure_section(
-            labels, (labels > 0).astype(np.int32), labels * 0.1, PIXEL_NM, 80.0
-        )
+        result[f"s{i:02d}"] = measure_section(labels, (labels > 0).astype(np.int32), labels * 0.1, PIXEL_NM, 80.0)
     return result
 
 

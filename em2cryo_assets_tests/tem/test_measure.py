@@ -31,9 +31,7 @@ def test_z_is_relative_to_cytoplasm_and_blind_to_gain(typical):
     assert np.allclose(plain["z_sum"], scaled["z_sum"], rtol=1e-2, atol=1.0)
     mean = plain.groupby("label")[["z_sum", "n_px"]].sum()
     mean = mean["z_sum"] / mean["n_px"]
-    assert (
-        mean["lipid_droplet"] < mean["vacuole"] < mean["nucleus"] < mean["cytoplasm"] < mean["mitochondrion"]
-    )
+    assert mean["lipid_droplet"] < mean["vacuole"] < mean["nucleus"] < mean["cytoplasm"] < mean["mitochondrion"]
 
 
 def test_depth_counts_every_pixel_once(typical):

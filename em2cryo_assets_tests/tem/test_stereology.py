@@ -76,9 +76,7 @@ def test_holmes_correction_undoes_opaque_projection_of_spheres(thickness, diamet
         inside = np.linspace(-radius + t / 2, radius - t / 2, 200_001)
         clear = np.trapezoid(np.pi * (radius**2 - (np.abs(inside) + t / 2) ** 2), inside)
         lens = np.pi * (t**3) / 12  # second-order term the linear correction leaves out
-        assert holmes_correction(clear, surface, thickness, darker=False) == pytest.approx(
-            truth + lens, rel=0.05
-        )
+        assert holmes_correction(clear, surface, thickness, darker=False) == pytest.approx(truth + lens, rel=0.05)
 
 
 @settings(max_examples=15, deadline=None)
