@@ -150,7 +150,9 @@ def fit_wall_arc(
     )
 
 
-def wall_thickness(labels: ArrayLike, density: ArrayLike, voxel_nm: tuple[float, float, float]) -> tuple[float, float]:
+def wall_thickness(
+    labels: ArrayLike, density: ArrayLike, voxel_nm: tuple[float, float, float], arc: WallArc | None = None
+) -> tuple[float, float]:
     """Thickness of the wall along its normal, from the two steps of the depth profile.
 
     The profile is fitted in sectors of about 160 nm along the wall; value and error are the median and the standard error

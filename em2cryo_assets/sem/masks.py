@@ -1,8 +1,8 @@
 """From a field to its cells: which pixels of a crowded pile belong to which cell.
 
 Belongs here: choosing, among regions of every scale, the ones that look like whole cells.
-Does not belong here: the hierarchy of regions (`sem.hierarchy`), occlusion and other records of a cell
-(`sem.records`), identities over time (`sem.identity`).
+Does not belong here: the hierarchy of regions (`sem.hierarchy`), moving outlines to the
+pixel (`sem.outlines`), occlusion and other records (`sem.records`), identities over time (`sem.identity`).
 
 No threshold separates a pile: a cell in front is brighter than the one behind it, and both than the gaps.
 So regions of several merge trees compete. A region scores by how much of its outline lies on an edge, by how
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from em2cryo_assets.sem.hierarchy import MergeTree, edge_strength, merge_tree
+from em2cryo_assets.sem.outlines import largest_part, refined
 from em2cryo_assets.sem.records import cell_records
 
 __all__ = ["cell_records", "segment_cells"]
@@ -42,8 +43,8 @@ _EDGE = 0.085
 
 _FRONT_SCORE, _REST_SCORE = 0.7, 0.3
 _FRONT_SHARE = (0.2, 0.85)
-"""When a chosen region is split in two: scores of the cell in front and of the rest, and the part of the region
-that the front cell covers. Bud scars are smaller."""
+"""When a chosen region is split in two: least scores of the cell in front and of the rest, and the part of the
+region that the front cell covers. Bud scars are smaller."""
 
 _OVERLAP = 0.12
 """Two regions conflict where they share more than this part of the smaller one."""
@@ -57,7 +58,7 @@ class _Region:
 
     @property
     def weight(self) -> float:
-        """What the selection adds up. The power keeps one good cell ahead of a passable pair that holds it."""
+        """What the selection adds up. The power keeps one good cell ahead of a passable pair holding it."""
         return self.score**3 * len(self.rows)
 
 
@@ -118,7 +119,8 @@ def segment_cells(
         # A region that no new cell touches keeps its score.
         near = ndimage.binary_dilation((small > 0) & ~before, iterations=4).ravel()
         scored = [score(p, small) if near[p].any() else r for p, r in zip(pool, scored, strict=True)]
-    return _refined(small, image, excluded, zoom, pixel_size_nm)
+    least_px = limits[0] / zoom**2 / 2
+    return refined(small, image, excluded, pixel_size_nm, least_px)
 
 
 def _working_image(
@@ -190,7 +192,7 @@ def _scored(
     mask = np.zeros((int(np.ptp(rows)) + 9, int(np.ptp(columns)) + 9), bool)
     mask[rows - corner[0], columns - corner[1]] = True
     hidden = _window(taken > 0, corner, mask.shape)
-    mask = _largest(ndimage.gaussian_filter(mask.astype(np.float32), 1.5) > 0.5)
+    mask = largest_part(ndimage.gaussian_filter(mask.astype(np.float32), 1.5) > 0.5)
     mask = ndimage.binary_fill_holes(mask) & ~hidden
     if mask.sum() < least:
         return None
@@ -257,11 +259,6 @@ def _regularity(mask: NDArray[np.bool_], hidden: NDArray[np.bool_]) -> tuple[flo
     ellipse = (q <= 1) & ~hidden
     n = mask.sum()
     return float((ellipse & mask).sum() / (ellipse | mask).sum()), float(n / max((hull & ~hidden).sum(), n))
-
-
-def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    parts, n = ndimage.label(mask)
-    return mask if n < 2 else parts == int(np.bincount(parts.ravel())[1:].argmax()) + 1
 
 
 def _select(regions: list[_Region], shape: tuple[int, ...]) -> list[_Region]:
@@ -343,84 +340,3 @@ def _exchange(chosen: set[int], newcomers: list[int], conflict: NDArray[np.bool_
     if weight[newcomers].sum() > weight[sorted(out)].sum() * (1 + 1e-9):
         chosen.difference_update(out)
         chosen.update(newcomers)
-
-
-def _refined(
-    small: NDArray[np.int32],
-    image: NDArray[np.float32],
-    excluded: NDArray[np.bool_],
-    zoom: float,
-    pixel_size_nm: float,
-) -> NDArray[np.int32]:
-    """Labels at full resolution: outlines move to the gradient's crest within ±120 nm, then are smoothed.
-
-    Numbered from the top down by centroid, so that equal fields give equal numbers.
-    """
-    from skimage.segmentation import watershed
-
-    rows, columns = (
-        np.minimum(np.rint(np.arange(n) * (s - 1) / max(n - 1, 1)).astype(int), s - 1)
-        for n, s in zip(image.shape, small.shape, strict=True)
-    )
-    labels = small[np.ix_(rows, columns)]
-    reach = max(1.0, 120.0 / pixel_size_nm)
-    flat = ndimage.gaussian_gradient_magnitude(image.astype(np.float64), max(1.0, 40.0 / pixel_size_nm))
-    border = np.zeros(labels.shape, bool)
-    border[:-1] |= labels[:-1] != labels[1:]
-    border[1:] |= labels[:-1] != labels[1:]
-    border[:, :-1] |= labels[:, :-1] != labels[:, 1:]
-    border[:, 1:] |= labels[:, :-1] != labels[:, 1:]
-    if not labels.any():
-        return labels
-    n = int(labels.max())
-    far = ndimage.distance_transform_edt(~border) > reach
-    markers = np.where(far, np.where(labels > 0, labels, n + 1), 0)
-    markers[excluded] = n + 1
-    moved = watershed(flat, markers)
-    moved[moved == n + 1] = 0
-    smooth = np.zeros_like(labels)
-    best = np.full(labels.shape, 0.5, np.float32)
-    for label, window in enumerate(ndimage.find_objects(moved, n), 1):
-        if window is None:
-            continue
-        pad = int(np.ceil(2 * reach))
-        window = tuple(slice(max(0, s.start - pad), s.stop + pad) for s in window)
-        share = ndimage.gaussian_filter((moved[window] == label).astype(np.float32), reach / 2)
-        wins = share > best[window]
-        best[window][wins] = share[wins]
-        smooth[window][wins] = label
-    smooth[excluded] = 0
-    return _numbered(smooth, np.pi / 4 * (_DIAMETERS_NM[0] / pixel_size_nm) ** 2 / 2)
-
-
-def _numbered(labels: NDArray[np.int32], least: float) -> NDArray[np.int32]:
-    """One filled piece a cell, numbered from the top down; pieces below ``least`` pixels are dropped.
-
-    Each piece is opened with a disc of 0.16 of its radius: crevices that leaked into the mask are narrower, a
-    bud worth the name is wider.
-    """
-    out = np.zeros_like(labels)
-    cells = []
-    for label, window in enumerate(ndimage.find_objects(labels), 1):
-        if window is None:
-            continue
-        mask = labels[window] == label
-        radius = 0.16 * np.sqrt(mask.sum() / np.pi)
-        # At the border of the image a cell goes on: pad there with itself, not with outside.
-        sides = [(s.start == 0, s.stop == n) for s, n in zip(window, labels.shape, strict=True)]
-        pad = int(np.ceil(radius)) + 1
-        wide = np.pad(mask, [(pad * lo, pad * hi) for lo, hi in sides], mode="edge")
-        wide = np.pad(wide, pad)
-        core = ndimage.distance_transform_edt(wide) > radius
-        if not core.any():
-            continue
-        opened = _largest((ndimage.distance_transform_edt(~core) <= radius) & wide)
-        y, x = (pad + pad * lo for lo, _ in sides)
-        piece = opened[y : y + mask.shape[0], x : x + mask.shape[1]]
-        piece = piece | (ndimage.binary_fill_holes(piece) & (labels[window] == 0))
-        if piece.sum() >= least:
-            centre = np.argwhere(piece).mean(axis=0) + [s.start for s in window]
-            cells.append((float(centre[0]), float(centre[1]), window, piece))
-    for number, (_, _, window, piece) in enumerate(sorted(cells, key=lambda cell: cell[:2]), 1):
-        out[window][piece] = number
-    return out
