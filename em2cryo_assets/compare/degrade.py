@@ -22,11 +22,13 @@ from em2cryo_assets.compare.record import ASSUMED_TILTS_DEG, SLAB_MODALITIES, To
 
 __all__ = [
     "DegradedSlab",
+    "averaged",
     "common_blur_nm",
     "cut_wide",
     "degrade_slabs",
     "degrade_to_match",
     "field_of",
+    "noise_of",
     "wedge_margin",
 ]
 
@@ -70,22 +72,72 @@ def wedge_margin(record: TomogramRecord) -> int:
     return int(np.ceil(0.5 * record.shape[0] * np.tan(steepest)))
 
 
+def noise_of(
+    record: TomogramRecord, *, factor: int = 1, blur_nm: float = 0.0, seed: int, device: str = "cpu"
+) -> NDArray[np.float32]:
+    """Reconstruct pure noise as the record's tomogram would hold it, then average and blur it like that one.
+
+    White noise in every view, of equal strength since views get equal dose, takes on the ramp's colour and
+    the wedge's gaps in the reconstruction; without tilts it stays white. That is why it is made at the
+    record's own voxel and averaged after: noise made at the coarser voxel has another spectrum.
+
+    Parameters
+    ----------
+    record : TomogramRecord
+        Of the tomogram.
+    factor : int
+        Voxels averaged along each axis.
+    blur_nm : float
+        Standard deviation of the blur that follows, nm.
+    seed : int
+        Of the noise.
+    device : str
+        Torch device.
+
+    Returns
+    -------
+    numpy.ndarray, float32, shape ``record.shape`` // factor
+        Of variance 1 before averaging and blur.
+    """
+    rng = np.random.default_rng(seed)
+    tilts = _tilts(record)
+    if tilts is None:
+        noise = rng.standard_normal(record.shape, dtype=np.float32)
+    else:
+        from em2cryo_assets.cryoet.reconstruct import back_project
+
+        nz, ny, nx = record.shape
+        grain = rng.standard_normal((len(tilts), ny, nx + 2 * wedge_margin(record)), dtype=np.float32)
+        noise = field_of(back_project(grain, tilts, nz, device=device), record)
+    noise = averaged(noise / max(float(noise.std()), 1e-12), factor)
+    sigma = [blur_nm / (side * factor) for side in record.voxel_nm]
+    return ndimage.gaussian_filter(noise, sigma, mode="reflect")
+
+
+def averaged(volume: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
+    """Mean over cubes of ``factor`` voxels a side; an incomplete rim is dropped."""
+    if factor == 1:
+        return volume
+    nz, ny, nx = (side // factor for side in volume.shape)
+    cut = volume[: nz * factor, : ny * factor, : nx * factor]
+    return cut.reshape(nz, factor, ny, factor, nx, factor).mean(axis=(1, 3, 5))
+
+
 def degrade_slabs(
     slabs: Mapping[str, NDArray[np.float32]],
     labels: NDArray[np.integer],
     record: TomogramRecord,
+    noise: NDArray[np.float32],
     *,
     first: str,
-    blur_nm: float,
-    seed: int,
     device: str = "cpu",
 ) -> dict[str, NDArray[np.float32]]:
-    """Project at the record's tilts, add noise, and reconstruct; several slabs of one grid at once.
+    """Project at the record's tilts, reconstruct, and add noise; several slabs of one grid at once.
 
     The operator is linear and every row along the tilt axis is independent of the others, so the slabs are
-    laid end to end along y and pass through it once, and signal and noise are added after it. All slabs get
-    the *same* noise, of the strength that gives the slab named ``first`` the record's signal-to-noise
-    ratio within the cell: a fake interior would have been imaged at the same dose.
+    laid end to end along y and pass through it once, and the noise is added after it. All slabs get the
+    *same* noise, scaled so that the slab named ``first`` has the record's signal-to-noise ratio within the
+    cell: a fake interior would have been imaged at the same dose.
 
     Parameters
     ----------
@@ -95,12 +147,10 @@ def degrade_slabs(
         Of the slab named ``first``, without margins; tells where the cell is.
     record : TomogramRecord
         At the voxel of the slabs; its snr must be known.
+    noise : numpy.ndarray, float32, shape (z, y, x)
+        From `noise_of`; its unit is the strength that the record's snr is about.
     first : str
         The slab that sets the noise.
-    blur_nm : float
-        From `common_blur_nm`; blurs the noise only, since the model's densities carry it already.
-    seed : int
-        Of the noise.
     device : str
         Torch device.
 
@@ -127,23 +177,16 @@ def degrade_slabs(
     around = field_of(slabs[first], record)[cell if is_slab else ~cell]
     level = np.float32(np.median(around)) if around.size else np.float32(0)
     stack = np.concatenate([s - level for s in slabs.values()], axis=1)
-    rng = np.random.default_rng(seed)
     tilts = _tilts(record)
-    if tilts is None:
-        noise = rng.standard_normal(record.shape, dtype=np.float32)
-    else:
+    if tilts is not None:
         from em2cryo_assets.cryoet.reconstruct import back_project, project
 
         views = project(stack, tilts, edges="continued" if is_slab else "empty", device=device)
-        grain = rng.standard_normal((len(tilts), ny, wide[2]), dtype=np.float32)
-        both = back_project(np.concatenate([views, grain], axis=1), tilts, nz, device=device)
-        stack, noise = both[:, :-ny], field_of(both[:, -ny:], record)
+        stack = back_project(views, tilts, nz, device=device)
     signals = {name: field_of(stack[:, i * ny : (i + 1) * ny], record) + level for i, name in enumerate(slabs)}
     inside = cell if cell.any() else np.ones_like(cell)
-    strength = np.sqrt(signals[first][inside].var() / record.snr) / max(float(noise[inside].std()), 1e-12)
-    sigma = [blur_nm / side for side in record.voxel_nm]
-    grain_after = ndimage.gaussian_filter(noise, sigma, mode="reflect") * np.float32(strength)
-    return {name: signal + grain_after for name, signal in signals.items()}
+    strength = np.float32(np.sqrt(signals[first][inside].var() / record.snr))
+    return {name: signal + strength * noise for name, signal in signals.items()}
 
 
 def degrade_to_match(
@@ -165,7 +208,8 @@ def degrade_to_match(
     voxel_nm : float
         Its voxel side, nm.
     reference : TomogramRecord
-        What is matched; its snr must be known.
+        What is matched; its snr must be known and is that of the unblurred tomogram. The noise is blurred
+        by `common_blur_nm`, as the tomogram has to be before the two are compared.
     anchor : WallAnchor or None
         The wall in the reference (`pose.wall_anchor`), None for a slab of the interior.
     seed : int
@@ -186,10 +230,9 @@ def degrade_to_match(
     pose = slab_pose(labels, voxel_nm, reference, anchor, seed=pose_seed)
     wide, wide_labels = cut_wide(density, labels, voxel_nm, pose, reference, device=device)
     cut_labels = field_of(wide_labels, reference)
-    blur = common_blur_nm(voxel_nm, float(np.mean(reference.voxel_nm)))
-    after = degrade_slabs(
-        {"model": wide}, cut_labels, reference, first="model", blur_nm=blur, seed=noise_seed, device=device
-    )
+    blur_nm = common_blur_nm(voxel_nm, float(np.mean(reference.voxel_nm)))
+    noise = noise_of(reference, blur_nm=blur_nm, seed=noise_seed, device=device)
+    after = degrade_slabs({"model": wide}, cut_labels, reference, noise, first="model", device=device)
     return DegradedSlab(after["model"], cut_labels, field_of(wide, reference), pose)
 
 

@@ -8,7 +8,7 @@ imaged volume allows it at all, with the reason. Does not belong here: the numbe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from em2cryo_assets.compare.record import (
     SLAB_MODALITIES,
     WHOLE_CELL_MODALITIES,
     Arc,
+    TomogramRecord,
     why_not_comparable,
 )
 from em2cryo_assets.compare.shape import seen_outline_axis_ratios, shape_values
@@ -28,8 +29,6 @@ from em2cryo_assets.vocabulary import LABELS, ORGANELLES
 __all__ = [
     "MEASUREMENT_COLUMNS",
     "UNITS",
-    "FittedArc",
-    "TomogramInfo",
     "cell_measurements",
     "tomogram_measurements",
 ]
@@ -82,46 +81,6 @@ _ONE_ATLAS: Final = "every fused cell shares the study's one atlas; the independ
 _DENOISED: Final = "the volume was denoised, which makes texture of its own"
 
 Row = dict[str, object]
-
-
-class FittedArc(Arc, Protocol):
-    """The outer wall's arc as `cryoet.arcs` fits it."""
-
-    @property
-    def radius_nm(self) -> float:
-        """Radius r in the plane of the slab, nm."""
-
-    @property
-    def radius_se_nm(self) -> float:
-        """Its standard error, nm."""
-
-    @property
-    def inclination_se_deg(self) -> float:
-        """Standard error of β, degrees."""
-
-    @property
-    def arc_length_nm(self) -> float:
-        """Length of wall in view, nm."""
-
-    @property
-    def reason(self) -> str:
-        """Why the arc is not usable, if it is not."""
-
-
-class TomogramInfo(Protocol):
-    """What `tomogram_measurements` reads of a tomogram besides its voxels; a `TomogramRecord` has it all."""
-
-    @property
-    def modality(self) -> str:
-        """Modality."""
-
-    @property
-    def arc(self) -> FittedArc | None:
-        """Arc of the wall."""
-
-    @property
-    def denoised(self) -> bool:
-        """Whether texture was touched."""
 
 
 def cell_measurements(
@@ -199,7 +158,7 @@ def tomogram_measurements(
     density: NDArray[np.floating],
     labels: NDArray[np.integer],
     voxel_nm: tuple[float, float, float],
-    info: TomogramInfo,
+    info: TomogramRecord,
     *,
     key: str,
     unit: str,
@@ -216,8 +175,8 @@ def tomogram_measurements(
         that no cell was found.
     voxel_nm : tuple of float
         (z, y, x), nm.
-    info : TomogramInfo
-        Modality, arc and whether it was denoised: a `TomogramRecord` will do.
+    info : TomogramRecord
+        Its modality, arc and whether it was denoised are read.
     key, unit : str
         The tomogram's key and the independent cell imaged.
     mesh : Mesh, optional
@@ -258,7 +217,7 @@ def _shape_rows(
     base: Row,
     labels: NDArray[np.integer],
     voxel_nm: tuple[float, float, float],
-    info: TomogramInfo,
+    info: TomogramRecord,
     mesh: Mesh | None,
     seed: int,
 ) -> list[Row]:
@@ -282,17 +241,14 @@ def _shape_rows(
     return [*rows, _wall_radius(base, info.arc)]
 
 
-def _wall_radius(base: Row, arc: FittedArc | None) -> Row:
+def _wall_radius(base: Row, arc: Arc | None) -> Row:
     if arc is None:
         return _row(base, "log_wall_radius", float("nan"), "no arc of the outer wall is in view", n_support=0)
-    beta = np.deg2rad(arc.inclination_deg)
-    if not arc.radius_nm > 0 or not np.cos(beta) > 0:
+    if not np.isfinite(arc.normal_radius_nm) or not arc.normal_radius_nm > 0:
         return _row(base, "log_wall_radius", float("nan"), arc.reason or "no arc could be fitted", n_support=0)
-    # R_n = r / cos β (Meusnier); the errors of r and β are taken as independent.
-    spread = np.hypot(arc.radius_se_nm / arc.radius_nm, np.tan(beta) * np.deg2rad(arc.inclination_se_deg))
     reason = "" if arc.usable else (arc.reason or "the fit of the wall's arc is not usable")
-    value = float(np.log(arc.radius_nm / np.cos(beta)))
-    return _row(base, "log_wall_radius", value, reason, n_support=1, sd=float(spread))
+    value, sd = float(np.log(arc.normal_radius_nm)), arc.log_normal_radius_se
+    return _row(base, "log_wall_radius", value, reason, n_support=1, sd=sd)
 
 
 def _thickness_row(base: Row, labels: NDArray[np.integer], wall_thickness: tuple[float, float] | None) -> Row:
@@ -307,7 +263,7 @@ def _interior_rows(
     density: NDArray[np.floating],
     labels: NDArray[np.integer],
     voxel_nm: tuple[float, float, float],
-    info: TomogramInfo,
+    info: TomogramRecord,
 ) -> list[Row]:
     reason = why_not_comparable(labels, info.modality)
     n = int(np.count_nonzero(labels >= LABELS["cytoplasm"]))

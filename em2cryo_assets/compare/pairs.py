@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from em2cryo_assets.compare.controls import homogeneous_interior, label_permuted, phase_randomised
-from em2cryo_assets.compare.degrade import common_blur_nm, cut_wide, degrade_slabs, field_of
+from em2cryo_assets.compare.degrade import averaged, common_blur_nm, cut_wide, degrade_slabs, field_of, noise_of
 from em2cryo_assets.compare.interior import (
     below_skirt,
     contrast_order,
@@ -52,6 +52,10 @@ PAIR_COLUMNS: Final = (
 )
 
 VARIANTS: Final = ("model", "homogeneous", "label_permuted", "phase_randomised", "reference")
+
+_FINE_SHARE: Final = 6
+"""Noise is made at a voxel of at most this share of the model's: finer noise is all blurred away, and would
+cost minutes in a tomogram of 1 nm voxels."""
 
 _SNR_RANGE: Final = (1e-2, 1e4)
 """Estimates of a single volume may be 0 or infinite; noise of neither strength can be made."""
@@ -124,7 +128,9 @@ def compare_pair(
         return _no_rows(), slabs
     model, model_labels = np.asarray(density), np.asarray(labels)
     pose_seed, noise_seed, fake_seed = _seeds(seed, cell, tomogram)
-    reference, seen, record = _at_common_voxel(reference, seen, record, voxel_nm)
+    reference, seen, record, noise = _at_common_resolution(
+        reference, seen, record, voxel_nm, seed=noise_seed, device=device
+    )
     anchor, axes = None, None
     if record.modality in WHOLE_CELL_MODALITIES:
         axes = body_frame(seen != 0, record.voxel_nm)[1]
@@ -139,17 +145,14 @@ def compare_pair(
         "phase_randomised": phase_randomised(wide, wide_labels, fake_seed),
     }
     made = {name: fake for name, fake in fakes.items() if fake is not None}
-    blur_nm = common_blur_nm(voxel_nm, float(np.mean(record.voxel_nm)))
     after = degrade_slabs(
         {name: fake[0] for name, fake in made.items()},
         field_of(wide_labels, record),
         record,
+        noise,
         first="model",
-        blur_nm=blur_nm,
-        seed=noise_seed,
         device=device,
     )
-    reference = ndimage.gaussian_filter(reference, [blur_nm / side for side in record.voxel_nm], mode="reflect")
 
     shown = np.unique(seen)
     medians = _core_medians(reference, seen, record, voxel_nm)
@@ -251,30 +254,57 @@ def _as_told(labels: Labels, shown: Labels) -> Labels:
     return table[labels]
 
 
-def _at_common_voxel(
-    density: NDArray[np.float32], labels: Labels, record: TomogramRecord, model_voxel_nm: float
-) -> tuple[NDArray[np.float32], Labels, TomogramRecord]:
-    """Average by a whole factor so that the voxel is at most half the model's, and the SNR follows."""
+def _at_common_resolution(
+    density: NDArray[np.float32],
+    labels: Labels,
+    record: TomogramRecord,
+    model_voxel_nm: float,
+    *,
+    seed: int,
+    device: str,
+) -> tuple[NDArray[np.float32], Labels, TomogramRecord, NDArray[np.float32]]:
+    """Average and blur the tomogram to the model's resolution; noise of unit variance goes the same way.
+
+    The record that returns holds the signal-to-noise ratio after all that: the noise's variance at the
+    tomogram's voxel is known from its ratio, what is left of it from the noise's own passage, and the
+    signal's variance is the rest of the tomogram's.
+    """
     from em2cryo_assets.cryoet.noise import spatial_snr
 
-    factor = max(1, int(model_voxel_nm / 2 / max(record.voxel_nm) + 1e-6))
+    fine = _whole_factor(labels, record, model_voxel_nm / _FINE_SHARE)
+    snr = record.snr if fine == 1 else None
+    density, labels, record = _coarser(density, labels, record, fine)
+    if snr is None or not np.isfinite(snr):
+        snr = float(spatial_snr(density, labels))
+    noise_variance = float(density[labels != 0].var()) / (1 + float(np.clip(snr, *_SNR_RANGE)))
+    factor = _whole_factor(labels, record, model_voxel_nm / 2)
+    blur_nm = common_blur_nm(model_voxel_nm, float(np.mean(record.voxel_nm)) * factor)
+    noise = noise_of(record, factor=factor, blur_nm=blur_nm, seed=seed, device=device)
+    density, labels, record = _coarser(density, labels, record, factor)
+    density = ndimage.gaussian_filter(density, [blur_nm / side for side in record.voxel_nm], mode="reflect")
+    left = noise_variance * float(noise.var())
+    snr = (float(density[labels != 0].var()) - left) / max(left, 1e-30)
+    noise = noise / max(float(noise.std()), 1e-12)
+    return density, labels, replace(record, snr=float(np.clip(snr, *_SNR_RANGE))), noise
+
+
+def _whole_factor(labels: Labels, record: TomogramRecord, largest_nm: float) -> int:
+    """Largest whole factor that keeps the voxel at most ``largest_nm`` and enough of the cell to describe."""
+    factor = max(1, int(largest_nm / max(record.voxel_nm) + 1e-6))
     cell = np.count_nonzero(labels)
     while factor > 1 and (min(record.shape) // factor < 8 or cell / factor**3 < MIN_CYTOPLASM):
         factor -= 1
-    snr = record.snr
-    if factor > 1:
-        nz, ny, nx = (side // factor for side in record.shape)
-        cut = density[: nz * factor, : ny * factor, : nx * factor]
-        density = cut.reshape(nz, factor, ny, factor, nx, factor).mean(axis=(1, 3, 5))
-        middle = slice(factor // 2, None, factor)
-        labels = np.ascontiguousarray(labels[middle, middle, middle][:nz, :ny, :nx])
-        dz, dy, dx = (side * factor for side in record.voxel_nm)
-        record = replace(record, shape=(nz, ny, nx), voxel_nm=(dz, dy, dx))
-        # Averaging takes out noise and hardly any signal: the ratio is measured anew where it is used.
-        snr = None
-    if snr is None or not np.isfinite(snr):
-        snr = float(spatial_snr(density, labels))
-    return density, labels, replace(record, snr=float(np.clip(snr, *_SNR_RANGE)))
+    return factor
+
+
+def _coarser(
+    density: NDArray[np.float32], labels: Labels, record: TomogramRecord, factor: int
+) -> tuple[NDArray[np.float32], Labels, TomogramRecord]:
+    nz, ny, nx = (side // factor for side in record.shape)
+    middle = slice(factor // 2, None, factor)
+    dz, dy, dx = (side * factor for side in record.voxel_nm)
+    picked = np.ascontiguousarray(labels[middle, middle, middle][:nz, :ny, :nx])
+    return averaged(density, factor), picked, replace(record, shape=(nz, ny, nx), voxel_nm=(dz, dy, dx))
 
 
 def _digest(seed: int, cell: str, tomogram: str) -> bytes:

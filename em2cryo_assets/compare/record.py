@@ -49,7 +49,15 @@ MIN_CYTOPLASM: Final = 4000
 
 
 class Arc(Protocol):
-    """The part of a fitted wall arc that the comparison reads."""
+    """The part of a fitted wall arc (`cryoet.arcs`) that the comparison reads."""
+
+    @property
+    def normal_radius_nm(self) -> float:
+        """Radius of the sphere that the slab would cut so, nm."""
+
+    @property
+    def log_normal_radius_se(self) -> float:
+        """Standard error of its natural logarithm."""
 
     @property
     def inclination_deg(self) -> float:
@@ -58,6 +66,10 @@ class Arc(Protocol):
     @property
     def usable(self) -> bool:
         """Whether the fit can be relied on."""
+
+    @property
+    def reason(self) -> str:
+        """Why not, if not."""
 
 
 @dataclass(frozen=True)

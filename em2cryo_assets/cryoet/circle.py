@@ -88,8 +88,13 @@ def fit_circle(points_nm: NDArray[np.floating]) -> Circle:
         # In-plane residuals: heights are exact, so dividing by the slope would bias it upwards.
         return reach - p[2] - p[3] * height
 
+    def jacobian(p: NDArray[np.float64]) -> NDArray[np.float64]:
+        towards = plane - p[:2]
+        reach = np.maximum(np.hypot(towards[:, 0], towards[:, 1]), 1e-12)
+        return np.column_stack([-towards / reach[:, None], -np.ones_like(height), -height])
+
     start = np.array([centre[0], centre[1], radius, slope])
-    fit = optimize.least_squares(residuals, start, x_scale=np.array([radius, radius, radius, 1.0]))
+    fit = optimize.least_squares(residuals, start, jac=jacobian, x_scale=np.array([radius, radius, radius, 1.0]))
     y, x, radius, slope = (float(v) for v in fit.x)
     angle = np.unwrap(np.arctan2(plane[:, 0] - y, plane[:, 1] - x)[np.newaxis], period=2 * np.pi)[0]
     angle = _from_gap(angle)

@@ -27,6 +27,8 @@ SMOOTH_NM = 20.0
 """Gaussian sigma under which a slab's layers are told apart, nm."""
 _COARSE_NM = 32.0
 _MEMBRANE_VOXEL_NM = 12.0
+_WORKING_NM = {"slab": 8.0, "whole": 80.0}
+"""Finer volumes are binned towards this voxel first: labels here follow layers, not molecules."""
 
 
 @dataclass(frozen=True)
@@ -100,19 +102,28 @@ def label_tomogram(density: ArrayLike, voxel_nm: tuple[float, float, float], mod
         return _nothing(
             volume, f"the field is {seen}, and below {_SMALLEST_FIELD_NM:.0f} nm no wall or cytoplasm can be told."
         )
-    if modality in ("soft-x-ray", "fib-sem"):
-        labels, warnings = label_whole_cell(volume, voxel_nm)
-        return TomogramLabels(labels, warnings)
-    if max(voxel_nm) > 2 * SMOOTH_NM:
+    whole = modality in ("soft-x-ray", "fib-sem")
+    if not whole and max(voxel_nm) > 2 * SMOOTH_NM:
         return _nothing(volume, f"voxels of {max(voxel_nm):.0f} nm are too coarse for the layers of a slab.")
-    return _label_slab(volume, voxel_nm, modality)
+    factors = [max(1, int(_WORKING_NM["whole" if whole else "slab"] / side)) for side in voxel_nm]
+    # A thin axis is not binned away.
+    factors = [min(factor, max(1, n // 8)) for factor, n in zip(factors, volume.shape, strict=True)]
+    coarse = _block_means(volume, factors)
+    side = (voxel_nm[0] * factors[0], voxel_nm[1] * factors[1], voxel_nm[2] * factors[2])
+    if whole:
+        labels, warnings = label_whole_cell(coarse, side, organelles=modality == "soft-x-ray")
+    else:
+        labels, warnings = _label_slab(coarse, side, modality)
+    return TomogramLabels(_repeated(labels, factors, volume.shape), warnings)
 
 
 def _nothing(volume: NDArray[np.float32], reason: str) -> TomogramLabels:
     return TomogramLabels(np.zeros(volume.shape, dtype=np.uint8), [f"no cell found: {reason}"])
 
 
-def _label_slab(volume: NDArray[np.float32], voxel_nm: tuple[float, float, float], modality: str) -> TomogramLabels:
+def _label_slab(
+    volume: NDArray[np.float32], voxel_nm: tuple[float, float, float], modality: str
+) -> tuple[NDArray[np.uint8], list[str]]:
     planes = damaged_planes(volume.shape[0], voxel_nm[0], modality)
     intact = volume[planes]
     smooth = _smoothed(intact, voxel_nm, SMOOTH_NM)
@@ -138,7 +149,27 @@ def _label_slab(volume: NDArray[np.float32], voxel_nm: tuple[float, float, float
     lost = (planes.start or 0, volume.shape[0] - (planes.stop or volume.shape[0]))
     if any(lost):
         warnings.append(f"{_DAMAGE_NM:.0f} nm at each face (beam damage) carry the labels of the nearest intact plane.")
-    return TomogramLabels(np.pad(labels, (lost, (0, 0), (0, 0)), mode="edge"), warnings)
+    return np.pad(labels, (lost, (0, 0), (0, 0)), mode="edge"), warnings
+
+
+def _block_means(volume: NDArray[np.float32], factors: list[int]) -> NDArray[np.float32]:
+    """Mean over blocks, axis by axis; what does not fill a block at the far end is dropped."""
+    for axis, factor in enumerate(factors):
+        if factor == 1:
+            continue
+        count = volume.shape[axis] // factor
+        kept = volume[tuple(slice(0, count * factor) if a == axis else slice(None) for a in range(3))]
+        shape = [*kept.shape[:axis], count, factor, *kept.shape[axis + 1 :]]
+        volume = kept.reshape(shape).mean(axis=axis + 1)
+    return volume
+
+
+def _repeated(labels: NDArray[np.uint8], factors: list[int], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Undo :func:`_block_means` for labels; the dropped rest continues the last block."""
+    for axis, (factor, n) in enumerate(zip(factors, shape, strict=True)):
+        index = np.minimum(np.arange(n) // factor, labels.shape[axis] - 1)
+        labels = labels.take(index, axis=axis)
+    return labels
 
 
 def _smoothed(

@@ -20,7 +20,7 @@ _VACUOLE_UM3 = 0.02
 
 
 def label_whole_cell(
-    volume: NDArray[np.float32], voxel_nm: tuple[float, float, float]
+    volume: NDArray[np.float32], voxel_nm: tuple[float, float, float], *, organelles: bool = True
 ) -> tuple[NDArray[np.uint8], list[str]]:
     """Label the largest cell of a volume and its organelles by absorption.
 
@@ -34,6 +34,8 @@ def label_whole_cell(
         Density, high where matter is dense.
     voxel_nm : tuple of float
         Voxel sides, nm.
+    organelles : bool
+        Whether to tell organelles apart; the order above holds for absorption of X-rays, not for stains.
 
     Returns
     -------
@@ -64,6 +66,9 @@ def label_whole_cell(
     if any(face.any() for face in faces):
         warnings.append("the cell is cut by the border of the volume; its shape is incomplete.")
     labels[cell] = LABELS["cytoplasm"]
+    if not organelles:
+        warnings.append("organelles are not told apart: in stained volumes their order of density is another.")
+        return labels, warnings
     _add_organelles(labels, cell, volume, smooth, voxel_nm)
     return labels, warnings
 

@@ -171,9 +171,9 @@ def repaired(mesh: Mesh) -> Mesh:
     work.remove_duplicated_vertices()
     work.remove_duplicated_triangles()
     work.remove_degenerate_triangles()
-    cluster, n_faces, _ = work.cluster_connected_triangles()
-    if len(n_faces) > 1:
-        work.remove_triangles_by_mask(np.asarray(cluster) != int(np.argmax(np.asarray(n_faces))))
+    cluster, _, areas = work.cluster_connected_triangles()
+    if len(areas) > 1:
+        work.remove_triangles_by_mask(np.asarray(cluster) != int(np.argmax(np.asarray(areas))))
     work.remove_unreferenced_vertices()
     work.orient_triangles()
     closed = from_open3d(work)

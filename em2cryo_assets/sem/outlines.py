@@ -102,7 +102,7 @@ def _numbered(labels: NDArray[np.int32], least: float) -> NDArray[np.int32]:
         core = ndimage.distance_transform_edt(wide) > radius
         if not core.any():
             continue
-        opened = _largest((ndimage.distance_transform_edt(~core) <= radius) & wide)
+        opened = largest_part((ndimage.distance_transform_edt(~core) <= radius) & wide)
         y, x = (pad + pad * lo for lo, _ in sides)
         piece = opened[y : y + mask.shape[0], x : x + mask.shape[1]]
         piece = piece | (ndimage.binary_fill_holes(piece) & (labels[window] == 0))

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from em2cryo_assets.compare.degrade import cut_wide, degrade_slabs, field_of
+from em2cryo_assets.compare.degrade import cut_wide, degrade_slabs, field_of, noise_of
 from em2cryo_assets.compare.pose import SlabPose
 from em2cryo_assets.compare.record import TomogramRecord
 from em2cryo_assets.geometry.mesh import Mesh
@@ -63,6 +63,6 @@ def tomogram_of(
     """Image a slab of a cell; density, and labels that tell apart outside, wall, vacuole and the rest."""
     wide, wide_labels = cut_wide(density, labels, voxel_nm, pose, record)
     seen = np.ascontiguousarray(field_of(wide_labels, record))
-    image = degrade_slabs({"model": wide}, seen, record, first="model", blur_nm=0.0, seed=seed)["model"]
+    image = degrade_slabs({"model": wide}, seen, record, noise_of(record, seed=seed), first="model")["model"]
     told = np.array([0, 1, 3, 3, 3, 5, 3, 3], dtype=np.uint8)
     return image, told[seen]

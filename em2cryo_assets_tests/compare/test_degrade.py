@@ -3,10 +3,12 @@ import pytest
 from scipy import ndimage
 
 from em2cryo_assets.compare.degrade import (
+    averaged,
     common_blur_nm,
     degrade_slabs,
     degrade_to_match,
     field_of,
+    noise_of,
     wedge_margin,
 )
 from em2cryo_assets.compare.record import TomogramRecord
@@ -24,7 +26,8 @@ def slab():
 
 def degraded(slab, record=RECORD, blur_nm=0.0, seed=1):
     labels = np.ones(record.shape, np.uint8)
-    return degrade_slabs({"model": slab}, labels, record, first="model", blur_nm=blur_nm, seed=seed)["model"]
+    noise = noise_of(record, blur_nm=blur_nm, seed=seed)
+    return degrade_slabs({"model": slab}, labels, record, noise, first="model")["model"]
 
 
 def with_snr(snr):
@@ -63,7 +66,8 @@ def test_the_wedge_takes_out_what_no_view_sees(slab):
 def test_all_slabs_of_a_call_get_the_same_noise_and_no_cross_talk(slab):
     labels = np.ones(RECORD.shape, np.uint8)
     flat = np.zeros_like(slab)
-    both = degrade_slabs({"model": slab, "flat": flat}, labels, RECORD, first="model", blur_nm=0.0, seed=4)
+    noise = noise_of(RECORD, seed=4)
+    both = degrade_slabs({"model": slab, "flat": flat}, labels, RECORD, noise, first="model")
     alone = degraded(slab, seed=4)
     np.testing.assert_allclose(both["model"], alone, atol=1e-3)
     clean = degraded(slab, with_snr(1e12), seed=4)
@@ -81,7 +85,7 @@ def test_whole_cells_without_tilts_get_noise_only():
     record = TomogramRecord((20, 20, 20), (90.0,) * 3, "soft-x-ray", None, snr=1e12)
     body = np.random.default_rng(0).standard_normal(record.shape, dtype=np.float32)
     labels = np.ones(record.shape, np.uint8)
-    after = degrade_slabs({"model": body}, labels, record, first="model", blur_nm=0.0, seed=0)["model"]
+    after = degrade_slabs({"model": body}, labels, record, noise_of(record, seed=0), first="model")["model"]
     np.testing.assert_allclose(after, body, atol=1e-4)
 
 
@@ -108,3 +112,18 @@ def test_unknown_noise_is_refused(slab):
         degraded(slab, with_snr(None))
     with pytest.raises(ValueError, match="must have shape"):
         degraded(slab[:, :, 3:])
+
+
+def test_noise_is_averaged_like_the_tomogram():
+    plain = noise_of(RECORD, seed=3)
+    assert plain.std() == pytest.approx(1, rel=1e-5)
+    coarse = noise_of(RECORD, factor=2, seed=3)
+    np.testing.assert_allclose(coarse, averaged(plain, 2), atol=1e-6)
+    assert coarse.shape == (7, 25, 25)
+
+
+def test_averaging_takes_block_means_and_drops_the_rim():
+    volume = np.arange(5 * 4 * 4, dtype=np.float32).reshape(5, 4, 4)
+    mean = averaged(volume, 2)
+    assert mean.shape == (2, 2, 2)
+    assert mean[1, 0, 1] == volume[2:4, 0:2, 2:4].mean()

@@ -21,11 +21,9 @@ MESH = ellipsoid_mesh((2000.0, 2000.0, 2400.0), 3)
 
 @dataclass(frozen=True)
 class FittedArc:
-    radius_nm: float = 1500.0
-    radius_se_nm: float = 75.0
+    normal_radius_nm: float = 1732.0
+    log_normal_radius_se: float = 0.06
     inclination_deg: float = 30.0
-    inclination_se_deg: float = 3.0
-    arc_length_nm: float = 1000.0
     usable: bool = True
     reason: str = ""
 
@@ -123,10 +121,10 @@ def test_a_slab_gives_wall_and_texture_but_no_shape(tomogram):
     assert 5 < rows.loc["autocorrelation_length", "value"] < 300
 
 
-def test_normal_radius_of_an_inclined_arc(tomogram):
+def test_wall_radius_is_that_of_the_arc(tomogram):
     row = cryo(*tomogram, lamella(FittedArc())).loc["log_wall_radius"]
-    assert row["value"] == pytest.approx(np.log(1500 / np.cos(np.pi / 6)))
-    assert row["sd"] == pytest.approx(np.hypot(0.05, np.tan(np.pi / 6) * np.deg2rad(3)))
+    assert row["value"] == pytest.approx(np.log(1732))
+    assert row["sd"] == 0.06
     assert row["assessable"]
     unusable = cryo(*tomogram, lamella(FittedArc(usable=False, reason="steeper than 60 degrees")))
     assert unusable.loc["log_wall_radius", "reason"] == "steeper than 60 degrees"

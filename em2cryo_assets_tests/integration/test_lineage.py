@@ -1,4 +1,4 @@
-"""A small real study through Dagster: everything is made once, only what changed is made again, bad files fail alone."""
+"""A small study through the command: made once, only what changed is made again, bad files fail alone."""
 
 import json
 import os
