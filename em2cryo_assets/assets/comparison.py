@@ -127,7 +127,7 @@ def tomogram_record(tomogram: Artifact, features: Artifact) -> tuple[TomogramRec
     return record, kept
 
 
-@stage_asset("comparison", pool="gpu")
+@stage_asset("comparison")
 def comparison(work: Work) -> None:
     """Degrade one pseudo-3D cell, and fakes of it, to what one tomogram could have recorded."""
     cell, name = split_pair_key(work.slug)

@@ -53,9 +53,8 @@ def tomogram(work: Work) -> None:
     work.fallbacks += volume.fallbacks
     for line in volume.warnings:
         work.context.log.warning(line)
-    with work.compute.arrays():
-        write_image(work.folder / "image.ome.zarr", volume.data, voxel_nm=volume.voxel_nm, name=work.slug)
-        middle = np.asarray(volume.data[volume.data.shape[0] // 2])
+    write_image(work.folder / "image.ome.zarr", volume.data, voxel_nm=volume.voxel_nm, name=work.slug)
+    middle = np.asarray(volume.data[volume.data.shape[0] // 2])
     record = {
         "sidecar": sidecar_record(sidecar),
         "voxel_nm": list(volume.voxel_nm),

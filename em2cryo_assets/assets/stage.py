@@ -117,7 +117,7 @@ class Work:
 
 
 def stage_asset(
-    name: str, checks: tuple[dg.AssetCheckSpec, ...] = (), pool: str | None = None
+    name: str, checks: tuple[dg.AssetCheckSpec, ...] = ()
 ) -> Callable[[Callable[[Work], None]], dg.AssetsDefinition]:
     """Make a Dagster asset of a function that fills a folder.
 
@@ -127,8 +127,6 @@ def stage_asset(
         A row of `STAGES`.
     checks : tuple of dagster.AssetCheckSpec
         The checks that the function reports.
-    pool : str, optional
-        Dagster pool that limits how many run at once (``gpu``).
     """
     stage = STAGES[name]
 
@@ -143,7 +141,6 @@ def stage_asset(
             kinds=set(stage.kinds),
             owners=["team:em2cryo"],
             check_specs=checks,
-            pool=pool,
         )
         def asset(
             context: dg.AssetExecutionContext, study: StudyResource, compute: ComputeResource
@@ -185,7 +182,8 @@ def _make(
     digest = inputs_digest(refs)
     provenance = Provenance(stage.name, key, code_version=stage.code_version, run_id=context.run_id)
     try:
-        with study.store.publish(stage.name, key, provenance) as staging:
+        # All arrays in this process: on a worker, dask would send them to the cluster that waits for this very task.
+        with compute.arrays(), study.store.publish(stage.name, key, provenance) as staging:
             work = Work(stage, key, study, compute, snapshot, refs, staging.path, context)
             work.simulated = _simulated_upstream(study, refs)
             function(work)

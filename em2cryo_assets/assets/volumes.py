@@ -74,18 +74,17 @@ def fused_volume(work: Work) -> None:
     volume = fuse(plan)
     work.fallbacks += volume.fallbacks
     voxel = volume.grid.voxel_nm
-    with work.compute.arrays():
-        write_image(
-            work.folder / "fused.ome.zarr",
-            volume.density,
-            voxel_nm=voxel,
-            name=f"{work.slug} density",
-            labels={"interior": volume.labels, "source": volume.source},
-            label_names={"interior": LABEL_NAMES, "source": SOURCE_NAMES},
-        )
-        write_image(
-            work.folder / "uncertainty.ome.zarr", volume.uncertainty, voxel_nm=voxel, name=f"{work.slug} entropy, bits"
-        )
+    write_image(
+        work.folder / "fused.ome.zarr",
+        volume.density,
+        voxel_nm=voxel,
+        name=f"{work.slug} density",
+        labels={"interior": volume.labels, "source": volume.source},
+        label_names={"interior": LABEL_NAMES, "source": SOURCE_NAMES},
+    )
+    write_image(
+        work.folder / "uncertainty.ome.zarr", volume.uncertainty, voxel_nm=voxel, name=f"{work.slug} entropy, bits"
+    )
     labels = np.asarray(read_labels(work.folder / "fused.ome.zarr", "interior"))
     density = read_image(work.folder / "fused.ome.zarr").data
     inside = labels != LABELS["outside"]

@@ -88,11 +88,16 @@ def _seen_slope(
     offset = [0.5 * (n - 1) * side for n in shape]
     # The field is placed on the wall as seen, so that the edge crosses it at mid-height whatever the slope.
     z = np.arange(shape[0]) * side - offset[0]
-    y, x = (np.arange(shape[a]) * side - circle.centre_nm[a - 1] for a in (1, 2))
+    # Matter beside the field is in the tilted views too.
+    steepest = np.deg2rad(min(float(np.max(np.abs(tilts_deg))), 75.0))
+    margin = int(np.ceil(0.5 * shape[0] * np.tan(steepest)))
+    y = np.arange(shape[1]) * side - circle.centre_nm[0]
+    x = np.arange(-margin, shape[2] + margin) * side - circle.centre_nm[1]
     reach = np.hypot(y[:, None], x[None, :])
     edge = circle.radius_nm + slope * z[:, None, None] - reach
     body = np.clip(edge / (side * np.hypot(1.0, slope)) + 0.5, 0.0, 1.0).astype(np.float32)
     image = back_project(project(body, tilts_deg, edges="continued"), tilts_deg, shape[0])
+    image = image[:, :, margin : margin + shape[2]]
     lost = round(damage_nm / side)
     lost = lost if shape[0] - 2 * lost >= 4 else 0
     image = ndimage.gaussian_filter(image[lost : shape[0] - lost], smooth_nm / side, mode="nearest")

@@ -16,10 +16,11 @@ def spatial_snr(density: ArrayLike, labels: ArrayLike | None = None) -> float:
     """Signal-to-noise ratio of a single volume, by splitting it in space.
 
     Neighbours along the tilt axis (y) share their structure but, in a reconstruction from single-axis tilts, not
-    their noise: views are independent from row to row. So the covariance of rows y and y + 1 is signal, what is
-    missing to the variance is noise. The decay of the signal's own correlation from one row to the next is
-    corrected by the geometric extrapolation c(0) = c(1)²/c(2), bounded by the variance (Frank and Al-Ali 1975,
-    Nature 256:376, for the split; single-image estimators by autocorrelation: Thong et al. 2001, Scanning 23:328).
+    their noise: views are independent from row to row. So the covariance c(1) of rows y and y + 1 is signal, and what is
+    missing to the variance is noise (the split of Frank and Al-Ali 1975, Nature 256:376, made in space; by
+    autocorrelation in single images: Thong et al. 2001, Scanning 23:328). The signal's own loss of correlation over
+    one row is put back with c(0) = c(1)^(4/3) / c(2)^(1/3): a smooth structure's correlation is even in distance, so
+    its logarithm starts as a parabola. Detail finer than about two rows counts as noise.
 
     Parameters
     ----------
@@ -56,9 +57,8 @@ def spatial_snr(density: ArrayLike, labels: ArrayLike | None = None) -> float:
     far = float((first * last).mean())
     if near <= 0:
         return 0.0
-    # Structure cannot fall off faster than this without being noise-like itself; without the bound a noisy
-    # second lag would blow the extrapolation up.
-    signal = near * float(np.clip(near / far if far > 0 else 1.5, 1.0, 1.5))
+    # A noisy or vanishing second lag would blow the extrapolation up: at most a factor of two.
+    signal = near * float(np.clip(near / far if far > 0 else 8.0, 1.0, 8.0)) ** (1 / 3)
     return signal / (variance - signal) if signal < variance else float("inf")
 
 

@@ -103,6 +103,9 @@ def back_project(
     views at once (the overlap of Harauz and van Heel 1986, Optik 73:146), and with it the mean density of a
     slab survives.
 
+    Nothing is assumed beside the detector: voxels within ``depth / 2 * tan(steepest tilt)`` of the field's sides
+    miss some views near the faces. Where that matters, give a wider series and crop.
+
     Parameters
     ----------
     tilt_series : array_like, shape (n, y, x)

@@ -220,7 +220,7 @@ def _scored(
         return array[r, c].astype(np.float64)
 
     # Nothing can be said, for or against, along the border of the image and along cells in front.
-    known = ((at > 2) & (at < limit - 2)).all(axis=0) & (look(barred, 0) == 0) & (look(taken, 3) == 0)
+    known = ((at > 2) & (at < limit - 2)).all(axis=0) & (look(barred, 3) == 0) & (look(taken, 3) == 0)
     if known.mean() < 0.4:
         return None
     supported = float(look(evidence, 0)[known].mean())

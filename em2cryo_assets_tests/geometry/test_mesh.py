@@ -91,7 +91,7 @@ def test_repair_closes_a_hole_turns_the_faces_out_and_drops_crumbs() -> None:
     fixed = repaired(broken)
     assert is_watertight(fixed)
     assert is_outward(fixed)
-    assert volume_um3(fixed) == pytest.approx(volume_um3(sphere), rel=1e-3)
+    assert volume_um3(fixed) == pytest.approx(volume_um3(sphere), rel=3e-3)
 
 
 def test_decimation_keeps_volume_and_closure() -> None:
