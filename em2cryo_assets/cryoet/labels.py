@@ -194,9 +194,10 @@ def _dark_bodies(volume: NDArray[np.float32], voxel_nm: tuple[float, float, floa
     dark, middle, bright = values[values < low], values[(values >= low) & (values < high)], values[values >= high]
     if min(len(dark), len(middle), len(bright)) < 10:
         return []
-    # Robust scatter of the two extreme classes; cut slices of a single Gaussian never pass 2.5.
+    # Robust scatter of the two extreme classes. Slices of the one peak of a field of cytoplasm gave 3.4 to 4.3,
+    # simulated lamellae with an outside or a vacuole 9 to 29.
     spread = 0.7413 * max(float(np.subtract(*np.percentile(part, [75, 25]))) for part in (dark, bright))
-    if float(np.median(bright) - np.median(dark)) < 4.0 * spread:
+    if float(np.median(bright) - np.median(dark)) < 6.0 * spread:
         return []
     components, count = ndimage.label(coarse < low)
     sizes = np.bincount(components.ravel(), minlength=count + 1)

@@ -57,6 +57,13 @@ def read_tiff_stack(path: Path) -> RawVolume:
                 )
             dtype = np.dtype(series.dtype)
             offset = series.dataoffset
+            announced = int((tiff.imagej_metadata or {}).get("images", shape[0]))
+            if announced > shape[0]:
+                raise InputError(
+                    path,
+                    f"truncated: ImageJ announces {announced} planes, {shape[0]} can be read.",
+                    "Copy or export the file again.",
+                )
             check_declared_size(path, shape, dtype.itemsize, in_memory=offset is None)
             array: FileArray | NDArray[Any]
             if offset is None:

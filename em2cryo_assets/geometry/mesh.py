@@ -165,8 +165,6 @@ def repaired(mesh: Mesh) -> Mesh:
     ValueError
         If the result still is not watertight.
     """
-    import open3d as o3d
-
     work = to_open3d(mesh)
     work.remove_duplicated_vertices()
     work.remove_duplicated_triangles()
@@ -178,11 +176,7 @@ def repaired(mesh: Mesh) -> Mesh:
     work.orient_triangles()
     closed = from_open3d(work)
     if not is_watertight(closed):
-        # Only open meshes pay for the tensor API's hole filling (VTK start-up, some 0.1 s).
-        filled = o3d.t.geometry.TriangleMesh.from_legacy(work).fill_holes(hole_size=1e9).to_legacy()
-        filled.remove_duplicated_vertices()
-        filled.orient_triangles()
-        closed = from_open3d(filled)
+        closed = _closed(closed)
     if not is_watertight(closed):
         raise ValueError(f"A mesh of {len(mesh.faces)} faces could not be closed; inspect its source.")
     if not is_outward(closed):
@@ -200,6 +194,29 @@ def decimated(mesh: Mesh, n_faces: int) -> Mesh:
         return mesh
     light = from_open3d(to_open3d(mesh).simplify_quadric_decimation(n_faces))
     return light if is_watertight(light) and is_outward(light) == is_outward(mesh) else mesh
+
+
+def _closed(mesh: Mesh) -> Mesh:
+    """Fill every hole with a fan about the mean of its rim.
+
+    Not ``open3d.t.geometry.TriangleMesh.fill_holes``: in 0.20 the vertices it returns lie in freed memory.
+    """
+    start, end = mesh.faces.ravel(), np.roll(mesh.faces, -1, axis=1).ravel()
+    edges = set(zip(start.tolist(), end.tolist(), strict=True))
+    follows = {b: a for a, b in sorted(edges) if (b, a) not in edges}
+    vertices, faces = [mesh.vertices_nm], [mesh.faces]
+    n = len(mesh.vertices_nm)
+    while follows:
+        first, after = next(iter(follows.items()))
+        rim = [first]
+        while after != first and after in follows:
+            rim.append(after)
+            after = follows.pop(after)
+        follows.pop(first)
+        vertices.append(mesh.vertices_nm[rim].mean(axis=0, keepdims=True))
+        faces.append(np.stack([rim, np.roll(rim, -1), np.full(len(rim), n)], axis=1).astype(np.int32))
+        n += 1
+    return Mesh(np.concatenate(vertices), np.concatenate(faces))
 
 
 def _corners(mesh: Mesh) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

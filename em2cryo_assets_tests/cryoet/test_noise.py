@@ -12,11 +12,11 @@ def signal(seed=0, sigma=3.0, shape=(16, 80, 80)):
     return field / field.std()
 
 
-@pytest.mark.parametrize("snr", [0.1, 0.5, 2.0])
-def test_spatial_split_finds_the_ratio(snr):
+@pytest.mark.parametrize(("snr", "within"), [(0.1, 0.2), (0.5, 0.08), (2.0, 0.05), (10.0, 0.08)])
+def test_spatial_split_finds_the_ratio(snr, within):
     rng = np.random.default_rng(1)
     noisy = signal() + rng.normal(size=(16, 80, 80)) / np.sqrt(snr)
-    assert spatial_snr(noisy) == pytest.approx(snr, rel=0.12)
+    assert spatial_snr(noisy) == pytest.approx(snr, rel=within)
 
 
 def test_noise_that_is_smooth_along_z_and_x_is_still_noise():
