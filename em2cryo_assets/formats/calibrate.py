@@ -20,6 +20,9 @@ _LEVELS: Final = 32
 _FLAT_SHARE: Final = 0.4
 """Share of the background's grey in any row of a data bar: letters and lines leave at least half of it."""
 
+_SMOOTHEST: Final = 0.008
+"""SD of a data bar's background, of the grey range; JPEG leaves about 0.004, noise clipped at black 0.014."""
+
 _SHORTEST_BAR: Final = 0.04
 _THICKEST_BAR: Final = 1 / 8
 _FLATTEST: Final = 0.06
@@ -80,6 +83,9 @@ def find_data_bar(pixels: NDArray[Any]) -> int:
     rows = int(outside.argmax()) if outside.any() else limit
     if not _LOWEST_DATA_BAR <= rows < limit:
         return 0  # an edge artefact, or the image itself is flat
+    ground = bottom[:rows][np.abs(levels[:rows] - background) <= 1]
+    if float(ground.std()) > _SMOOTHEST * (high - low):
+        return 0  # a dark ground clipped at black shares one level, but its noise shows
     steps = share[rows : rows + 8].mean() < 0.5 * float(np.median(share[:rows]))
     return rows if steps else 0
 
