@@ -213,7 +213,7 @@ def _edge(
     voxel_nm: tuple[float, float, float],
 ) -> tuple[Layers | None, NDArray[np.bool_]]:
     """Fit the layers around a dark body and move its edge to the middle of the first step; twice, since depth changes."""
-    near = ndimage.binary_dilation(body, _ball(80.0, voxel_nm))
+    near = _dilated(body, 80.0, voxel_nm)
     refined = body
     layers: Layers | None = None
     for _ in range(2):
@@ -245,7 +245,8 @@ def _with_wall(
     light = _smoothed(smooth, voxel_nm, _COARSE_NM) < 0.5 * (layers.wall + layers.inside)
     wall = (depth >= 0) & ((depth < thickness - 40) | ((depth < thickness + 40) & light))
     # What the threshold cuts off or leaves inside the wall is noise, not anatomy.
-    wall = ndimage.binary_opening(wall, _ball(24.0, voxel_nm)) | (wall & (depth < thickness - 40))
+    opened = _dilated(~_dilated(~wall, 24.0, voxel_nm), 24.0, voxel_nm)
+    wall = (wall & opened) | (wall & (depth < thickness - 40))
     drawn = labels.copy()
     if max(voxel_nm) <= _MEMBRANE_VOXEL_NM:
         cross = np.zeros((3, 3, 3), dtype=bool)
@@ -256,7 +257,8 @@ def _with_wall(
     return drawn
 
 
-def _ball(radius_nm: float, voxel_nm: tuple[float, float, float]) -> NDArray[np.bool_]:
-    reach = [max(1, int(radius_nm / side)) for side in voxel_nm]
-    z, y, x = np.ogrid[tuple(slice(-n, n + 1) for n in reach)]
-    return np.asarray((z / reach[0]) ** 2 + (y / reach[1]) ** 2 + (x / reach[2]) ** 2 <= 1.0)
+def _dilated(mask: NDArray[np.bool_], radius_nm: float, voxel_nm: tuple[float, float, float]) -> NDArray[np.bool_]:
+    """Dilate by a ball; by distance, since a structuring element of 10 voxels costs ten times as much."""
+    if not mask.any():
+        return mask
+    return np.asarray(ndimage.distance_transform_edt(~mask, sampling=voxel_nm) <= radius_nm)
