@@ -1,13 +1,13 @@
-"""The label and source codes every modality shares.
+"""The label and source codes every modality shares, and the kinds of modality.
 
-Belongs here: integer codes and their names, as written into OME-Zarr labels and tables.
+Belongs here: codes and their names, as written into OME-Zarr labels and tables.
 Does not belong here: intensities, colours, priors or anything that differs between modalities.
 """
 
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["LABELS", "LABEL_NAMES", "ORGANELLES", "SOURCES", "SOURCE_NAMES"]
+__all__ = ["LABELS", "LABEL_NAMES", "ORGANELLES", "SLAB_MODALITIES", "SOURCES", "SOURCE_NAMES", "WHOLE_CELL_MODALITIES"]
 
 LABELS: Final = MappingProxyType(
     {
@@ -33,3 +33,9 @@ SOURCES: Final = MappingProxyType({"none": 0, "sem_shape": 1, "tem_atlas": 2, "p
 a prior from the literature, or a seeded simulation (positions of organelles)."""
 
 SOURCE_NAMES: Final = MappingProxyType({code: name for name, code in SOURCES.items()})
+
+SLAB_MODALITIES: Final = ("lamella", "cryo-section")
+"""Thin slabs through cells, reconstructed from a limited range of tilts: they have a missing wedge."""
+
+WHOLE_CELL_MODALITIES: Final = ("soft-x-ray", "fib-sem")
+"""Volumes that show cells as a whole, without a missing wedge worth modelling here."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from em2cryo_assets.assets.lineage import GROUPS
 from em2cryo_assets.assets.pictures import picture, windowed
-from em2cryo_assets.assets.records import write_record
+from em2cryo_assets.assets.records import read_record, write_record
 from em2cryo_assets.assets.stage import Work
 from em2cryo_assets.formats.errors import InputError
 from em2cryo_assets.partitions import CELLS, MAX_PAIRS, cell_key, field_of_cell
@@ -53,18 +53,13 @@ def number_cells(work: Work, found: NDArray[np.int32]) -> tuple[dict[int, int], 
         First number never used in this field.
     """
     last = work.study.store.current("cell_masks", work.key)
-    if last is None:
-        numbers, next_number, _ = carry_numbers(None, {}, found, 1)
-        return numbers, next_number
-    import json
-
-    old = np.asarray(read_labels(last.path / "masks.ome.zarr", "cells"))
-    record = json.loads((last.path / "record.json").read_text(encoding="utf-8"))
-    if old.shape != found.shape:  # another image under the same key: nothing to carry over
-        numbers, next_number, _ = carry_numbers(None, {}, found, int(record["next_number"]))
-        return numbers, next_number
-    known = {int(number): int(number) for number in np.unique(old[old > 0])}
-    numbers, next_number, _ = carry_numbers(old, known, found, int(record["next_number"]))
+    old, known, next_number = None, {}, 1
+    if last is not None:
+        next_number = int(read_record(last)["next_number"])
+        labels = np.asarray(read_labels(last.path / "masks.ome.zarr", "cells"))
+        if labels.shape == found.shape:  # else another image under the same key: nothing to carry over
+            old, known = labels, {int(number): int(number) for number in np.unique(labels[labels > 0])}
+    numbers, next_number, _ = carry_numbers(old, known, found, next_number)
     return numbers, next_number
 
 
@@ -94,7 +89,7 @@ def publish_views(
             f"{len(known | set(cells))} cells × {tomograms} tomograms are more than {MAX_PAIRS:,} pairs.",
             "split the study: move some fields to another EM2CRYO_DATA.",
         )
-    changed: list[tuple[str, str, bool, dict[str, Any]]] = []
+    changed: list[tuple[str, str, dict[str, Any]]] = []
     for (key, number), (_, row) in zip(cells.items(), records.iterrows(), strict=True):
         view = crop_cell(image, labels, number, _MARGIN_PX)
         before = work.study.store.current("cell_view", key)
@@ -134,14 +129,14 @@ def publish_views(
                 "occluded_fraction": float(row["occluded_fraction"]),
                 "comparable": bool(row["comparable"]),
             }
-            changed.append((key, staging.artifact.digest, key in known, shown))
+            changed.append((key, staging.artifact.digest, shown))
     new = [key for key in cells if key not in known]
     if new:
         instance.add_dynamic_partitions("cells", new)
     for gone in sorted(mine - set(cells)):
         instance.delete_dynamic_partition("cells", gone)
         work.context.log.info(f"{gone} is retired: no cell of the field overlaps it any more.")
-    for key, digest, _, shown in changed:
+    for key, digest, shown in changed:
         tags = {"dagster/data_version": digest}
         # The UI compares observations, runs hash materializations; both need the same version.
         work.context.log_event(dg.AssetObservation("cell_view", partition=key, metadata=shown, tags=tags))

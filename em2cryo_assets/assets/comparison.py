@@ -29,7 +29,15 @@ from em2cryo_assets.store.images import read_image, read_labels, write_image
 from em2cryo_assets.store.publish import Artifact
 from em2cryo_assets.store.tables import read_table, write_table
 
-__all__ = ["comparison", "comparison_table", "tomogram_features", "tomogram_record", "verdicts"]
+__all__ = [
+    "arc_numbers",
+    "comparison",
+    "comparison_table",
+    "read_wall_arc",
+    "tomogram_features",
+    "tomogram_record",
+    "verdicts",
+]
 
 
 @stage_asset("tomogram_features")
@@ -101,9 +109,18 @@ def tomogram_features(work: Work) -> None:
         work.metadata["snr"] = info.snr
     if arc is not None:
         said = "" if arc.usable else f" (not used: {arc.reason})"
-        work.metadata["wall_arc"] = (
-            f"r = {arc.radius_nm:.0f} ± {arc.radius_se_nm:.0f} nm, β = {arc.inclination_deg:.0f}°{said}"
-        )
+        work.metadata["wall_arc"] = f"{arc_numbers(arc)}{said}"
+
+
+def arc_numbers(arc: WallArc) -> str:
+    """Radius and inclination of an arc as they are shown to people."""
+    return f"r = {arc.radius_nm:.0f} ± {arc.radius_se_nm:.0f} nm, β = {arc.inclination_deg:.0f}°"
+
+
+def read_wall_arc(features: Artifact) -> WallArc | None:
+    """The arc stored with a tomogram's features."""
+    arc = read_record(features)["arc"]
+    return None if arc is None else WallArc(**{**arc, "centre_nm": tuple(arc["centre_nm"])})
 
 
 def tomogram_record(tomogram: Artifact, features: Artifact) -> tuple[TomogramRecord, slice]:
@@ -111,16 +128,13 @@ def tomogram_record(tomogram: Artifact, features: Artifact) -> tuple[TomogramRec
     raw, measured = read_record(tomogram), read_record(features)
     image = read_image(tomogram.path / "image.ome.zarr")
     kept = slice(*measured["slices"])
-    arc = measured["arc"]
-    if arc is not None:
-        arc = WallArc(**{**arc, "centre_nm": tuple(arc["centre_nm"])})
     record = TomogramRecord(
         (kept.stop - kept.start, image.data.shape[1], image.data.shape[2]),
         (image.voxel_nm[0], image.voxel_nm[1], image.voxel_nm[2]),
         raw["modality"],
         tilts_deg=None if raw["tilts_deg"] is None else tuple(raw["tilts_deg"]),
         snr=measured["snr"],
-        arc=arc,
+        arc=read_wall_arc(features),
         unit=raw["unit"],
         denoised=bool(raw["denoised"]),
     )

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from em2cryo_assets.assets.comparison import tomogram_record
+from em2cryo_assets.assets.comparison import arc_numbers, read_wall_arc, tomogram_record
 from em2cryo_assets.assets.pictures import windowed
 from em2cryo_assets.assets.records import read_record
 from em2cryo_assets.assets.stage import Work, stage_asset
@@ -144,13 +144,12 @@ def _tomogram(work: Work, key: str) -> TomogramEntry:
     middle = (kept.start + kept.stop) // 2
     density = np.asarray(read_image(source.path / "image.ome.zarr").data[middle])
     labels = np.asarray(read_labels(work.all("tomogram_labels")[key].path / "labels.ome.zarr", "interior")[middle])
-    arc, side = read_record(measured)["arc"], float(record.voxel_nm[1])
+    arc, side = read_wall_arc(measured), float(record.voxel_nm[1])
     circle = None
     if arc is not None:
-        said = f"r = {arc['radius_nm']:.0f} ± {arc['radius_se_nm']:.0f} nm, β = {arc['inclination_deg']:.0f}°"
-        centre = (arc["centre_nm"][0] / side, arc["centre_nm"][1] / side)
-        text = said if arc["usable"] else f"{said}; not used: {arc['reason']}"
-        circle = ArcCircle(centre, arc["radius_nm"], text, bool(arc["usable"]))
+        centre = (arc.centre_nm[0] / side, arc.centre_nm[1] / side)
+        text = arc_numbers(arc) if arc.usable else f"{arc_numbers(arc)}; not used: {arc.reason}"
+        circle = ArcCircle(centre, arc.radius_nm, text, arc.usable)
     notes = (*source.provenance.fallbacks, *measured.provenance.fallbacks)
     features = read_table(measured.path / "features.parquet")
     return TomogramEntry(key, record.modality, density, labels, side, features, circle, notes)

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from em2cryo_assets.vocabulary import LABELS
+from em2cryo_assets.vocabulary import LABELS, SLAB_MODALITIES, WHOLE_CELL_MODALITIES
 
 __all__ = [
     "ASSUMED_TILTS_DEG",
@@ -26,12 +26,6 @@ __all__ = [
     "TomogramRecord",
     "why_not_comparable",
 ]
-
-SLAB_MODALITIES: Final = ("lamella", "cryo-section")
-"""Modalities that image a slice of a cell through a limited range of tilts."""
-
-WHOLE_CELL_MODALITIES: Final = ("soft-x-ray", "fib-sem")
-"""Modalities that image whole cells."""
 
 ASSUMED_TILTS_DEG: Final = tuple(float(t) for t in range(-60, 61, 3))
 """The tilt scheme of a usual lamella, taken where none was recorded (and then said)."""

@@ -17,17 +17,12 @@ from em2cryo_assets.cryoet.mrc_header import read_mrc
 from em2cryo_assets.cryoet.raw_volume import RawVolume, check_values
 from em2cryo_assets.cryoet.tiff_stack import read_tiff_stack
 from em2cryo_assets.formats.errors import InputError
+from em2cryo_assets.vocabulary import SLAB_MODALITIES, WHOLE_CELL_MODALITIES
 
 if TYPE_CHECKING:
     from em2cryo_assets.formats.sidecar import Sidecar
 
 __all__ = ["ASSUMED_TILTS_DEG", "SLAB_MODALITIES", "WHOLE_CELL_MODALITIES", "Tomogram", "open_tomogram"]
-
-SLAB_MODALITIES: Final = ("lamella", "cryo-section")
-"""Thin slabs through cells, reconstructed from tilt series: they have a missing wedge."""
-
-WHOLE_CELL_MODALITIES: Final = ("soft-x-ray", "fib-sem")
-"""Volumes that show cells as a whole, without a missing wedge worth modelling here."""
 
 ASSUMED_TILTS_DEG: Final = tuple(float(t) for t in range(-60, 61, 3))
 """What stands in for a tilt scheme that nobody recorded; using it is a fallback to be reported."""
