@@ -93,7 +93,7 @@ def _axis_distance(
     axis = np.array(body.stop_nm) - start
     dz, dy, dx = (np.asarray(c - s, np.float32) for c, s in zip((z, y, x), start, strict=True))
     length2 = float(axis @ axis)
-    if length2 == 0:
+    if length2 < 1e-6:  # shorter than a picometre: a sphere, and its square would vanish in single precision
         return np.sqrt(dz**2 + dy**2 + dx**2)
     a = axis.astype(np.float32)
     t = np.clip((dz * a[0] + dy * a[1] + dx * a[2]) / np.float32(length2), 0, 1)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from em2cryo_assets.phantom.contrast import MATERIALS, density, jittered
+from em2cryo_assets.phantom.counting import poisson_counts
 from em2cryo_assets.phantom.priors import PRIORS
 from em2cryo_assets.phantom.scene import Cell
 
@@ -106,7 +107,7 @@ def _ribosomes(cytoplasm: Float32Array, pixel_nm: float, volume_nm3: float, rng:
     """
     size = 4.0 / 3.0 * np.pi * PRIORS["ribosome_radius"].mean ** 3
     expected = PRIORS["ribosomes"].mean * 1e-9 * volume_nm3 * np.clip(cytoplasm, 0.0, 1.0)
-    counts = rng.poisson(expected).astype(np.float32)
+    counts = poisson_counts(expected, rng).astype(np.float32)
     # A ball of radius R has the second moment of a Gaussian of width R/√5; the box of a pixel adds its own.
     width = PRIORS["ribosome_radius"].mean / np.sqrt(5.0) / pixel_nm
     filled = ndimage.gaussian_filter((counts - expected.astype(np.float32)) * np.float32(size / volume_nm3), width)

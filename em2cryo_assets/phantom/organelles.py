@@ -275,7 +275,7 @@ def _grow_tube(
 
     starts = rng.normal(size=(32, 3))
     starts *= body.half_extent_nm() / np.linalg.norm(starts, axis=1, keepdims=True)
-    starts = _sink(body, starts, -(cortex_depth_nm + reach + rng.uniform(10.0, 250.0, 32)))
+    starts = _sink(body, starts, -(cortex_depth_nm + reach + rng.uniform(10.0, 250.0, 32))).round(2)
     for start in starts[room(starts) > reach][:6]:
         nodes, heading = [start], rng.normal(size=3)
         while len(nodes) * _STEP_NM < length:
@@ -293,8 +293,9 @@ def _grow_tube(
             if not free.any():
                 break
             first = int(np.argmax(free))
-            heading = turns[first]
-            nodes.append(steps[first])
+            # Whole hundredths of a nm: else what two processors round differently would grow from step to step.
+            heading = turns[first].round(2)
+            nodes.append(steps[first].round(2))
         if len(nodes) >= 4:
             return Tube(np.array(nodes), radius)
     return None

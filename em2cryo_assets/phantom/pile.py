@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from em2cryo_assets.phantom.counting import poisson_counts
 from em2cryo_assets.phantom.scene import Cell
 
 __all__ = ["Pile", "Relief", "drop_cells", "resting_rotation", "sem_image", "trace_relief"]
@@ -230,7 +231,7 @@ def sem_image(pile: Pile, pixel_size_nm: float, *, seed: int) -> NDArray[np.uint
     signal = ndimage.gaussian_filter(signal, 0.7)
     signal *= 1.0 + 0.008 * rng.standard_normal((shape[0], 1))
     dose = 160.0
-    signal = rng.poisson(np.clip(signal, 0.0, None) * dose) / dose
+    signal = poisson_counts(np.clip(signal, 0.0, None) * dose, rng) / dose
     signal = ndimage.gaussian_filter(signal, 0.5)
     grey = np.clip(0.34 * signal, 0.0, None) ** 0.9
     return np.clip(255.0 * grey + 6.0, 0, 255).astype(np.uint8)

@@ -220,6 +220,7 @@ def test_a_writer_killed_at_any_moment_loses_nothing(tmp_path: Path, delay_s: fl
     process = context.Process(target=_write_for_ever, args=(tmp_path,))
     process.start()
     while (current := store.current("thing", "k")) is None or (current.path / "content").read_bytes() == b"start":
+        assert process.is_alive(), "The writer ended before it published anything."
         time.sleep(0.001)
     time.sleep(delay_s)
     os.kill(process.pid or 0, signal.SIGKILL)
