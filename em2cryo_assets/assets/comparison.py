@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from em2cryo_assets import checks
-from em2cryo_assets.assets.pictures import picture, table
+from em2cryo_assets.assets.pictures import pictures, table
 from em2cryo_assets.assets.records import read_record, write_record
 from em2cryo_assets.assets.stage import Work, stage_asset
 from em2cryo_assets.compare.descriptors import tomogram_measurements
@@ -25,6 +25,7 @@ from em2cryo_assets.cryoet.labels import damaged_planes
 from em2cryo_assets.cryoet.noise import spatial_snr
 from em2cryo_assets.geometry.isosurface import mesh_of_volume
 from em2cryo_assets.partitions import split_pair_key
+from em2cryo_assets.report.raster import grey
 from em2cryo_assets.store.images import read_image, read_labels, write_image
 from em2cryo_assets.store.publish import Artifact
 from em2cryo_assets.store.tables import read_table, write_table
@@ -48,7 +49,8 @@ def tomogram_features(work: Work) -> None:
     image = read_image(source.path / "image.ome.zarr")
     voxel_nm = (image.voxel_nm[0], image.voxel_nm[1], image.voxel_nm[2])
     density = np.asarray(image.data)
-    labels = np.asarray(read_labels(work.one("tomogram_labels").path / "labels.ome.zarr", "interior"))
+    labelled = work.one("tomogram_labels")
+    labels = np.asarray(read_labels(labelled.path / "labels.ome.zarr", "interior"))
     modality = record["modality"]
     kept = damaged_planes(density.shape[0], voxel_nm[0], modality)
     whole_density, whole_labels = density, labels  # `wall_thickness` leaves the damaged planes out itself
@@ -75,7 +77,8 @@ def tomogram_features(work: Work) -> None:
         unit=record["unit"],
         denoised=bool(record["denoised"]),
     )
-    work.fallbacks += info.fallbacks()
+    if labels.any():  # without a cell nothing is compared, and nothing has to be assumed for it
+        work.fallbacks += info.fallbacks()
     frame: pd.DataFrame = tomogram_measurements(
         density,
         labels,
@@ -87,8 +90,11 @@ def tomogram_features(work: Work) -> None:
         wall_thickness=wall_thickness(whole_labels, whole_density, voxel_nm) if arc is not None else None,
         seed=work.study.settings.seed,
     )
-    write_table(work.folder / "features.parquet", frame, MEASUREMENTS)
     why_not = why_not_comparable(labels, modality)
+    if not labels.any() and (said := read_record(labelled)["warnings"]):
+        # Why the labeller found no cell says more than that it found none.
+        frame["reason"] = why_not = said[0].rstrip(".")
+    write_table(work.folder / "features.parquet", frame, MEASUREMENTS)
     pairable = not why_not and modality in SLAB_MODALITIES
     content = {
         "arc": None if arc is None else asdict(arc),
@@ -165,9 +171,9 @@ def comparison(work: Work) -> None:
     for part, slab in slabs.items():
         write_image(work.folder / f"{part}.ome.zarr", slab, voxel_nm=voxel_nm, name=f"{work.slug} {part}")
     work.fallbacks += record.fallbacks()
-    shown = [slab[slab.shape[0] // 2] for slab in slabs.values()]
+    shown = [grey(np.asarray(slabs[part][slabs[part].shape[0] // 2])) for part in ("before", "after", "tomogram")]
     work.metadata |= {
-        "slabs": picture(shown, ", ".join(slabs), simulated=work.simulated),
+        **pictures(shown, "pseudo-3D cell; the same degraded; tomogram", simulated=work.simulated),
         "descriptors": ", ".join(sorted(vectors["characteristic"].unique())) if len(vectors) else "none",
     }
 
@@ -176,11 +182,13 @@ def comparison(work: Work) -> None:
 def comparison_table(work: Work) -> None:
     """Bring all sides into one row a characteristic; what was left out is listed."""
     cells = _pooled(work, "cell_features", "features")
+    live = {key: read_record(artifact)["live_cell_diameter_um"] for key, artifact in work.all("cell_features").items()}
     cryo = _pooled(work, "tomogram_features", "features")
     pairs = _pooled(work, "comparison", "vectors")
     atlas = work.maybe("interior_atlas")
     tem = pd.DataFrame() if atlas is None else read_table(atlas.path / "measurements.parquet")
-    frame = tabulate(cells, cryo, tem, pairs, seed=work.study.settings.seed)
+    live_um = {key: float(diameter) for key, diameter in live.items() if diameter is not None}
+    frame = tabulate(cells, cryo, tem, pairs, live_um=live_um, seed=work.study.settings.seed)
     write_table(work.folder / "table.parquet", frame)
     left_out = [
         f"{asset} of {key}"
@@ -207,7 +215,7 @@ def verdicts(work: Work) -> None:
     write_table(work.folder / "verdicts.parquet", frame)
     counts = frame["verdict"].value_counts()
     work.metadata |= {
-        "verdicts": table(frame[["characteristic", "verdict", "interval", "n", "reason", "sentence_en"]]),
+        "verdicts": table(frame[["characteristic", "verdict", "n", "interval", "reason"]]),
         **{f"n_{str(verdict).replace(' ', '_')}": int(count) for verdict, count in counts.items()},
     }
     work.check("table_schema", *_against(VERDICTS, frame))

@@ -177,7 +177,7 @@ _IN_ORDER = (
         "cell_features",
         "volumes",
         "cells",
-        "1",
+        "2",
         (Upstream("cell_view", "same"), Upstream("cell_mesh", "same"), Upstream("fused_volume", "same")),
         "Shape, symmetry and interior of one pseudo-3D cell in numbers.",
         kinds=("table",),
@@ -211,7 +211,7 @@ _IN_ORDER = (
         "comparison_table",
         "comparison",
         None,
-        "1",
+        "2",
         (
             Upstream("cell_features", "every"),
             Upstream("tomogram_features", "every"),

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from em2cryo_assets.compare.drying import ABSOLUTE, DRIED
 from em2cryo_assets.compare.interior import autocorrelation_lengths, depth_nm, normalised
 from em2cryo_assets.compare.record import (
     SLAB_MODALITIES,
@@ -65,7 +66,6 @@ UNITS: Final[Mapping[str, str]] = {
 }
 """Characteristic to its unit of measure; contrast_order is a matter of pairs and has no row here."""
 
-_ABSOLUTE: Final = ("log_volume", "log_wall_radius")
 _SHAPE: Final = (
     "log_volume",
     "sphericity",
@@ -76,7 +76,6 @@ _SHAPE: Final = (
 _VECTORS: Final = ("depth_profile", "density_distribution", "power_spectrum")
 
 _NO_COMPARISON: Final = "occluded by more than 10 % or cut by the border of its field"
-_DRIED: Final = "drying changed the size by an unknown factor; live-cell diameters of the strain are needed"
 _ONE_ATLAS: Final = "every fused cell shares the study's one atlas; the independent units are the TEM cells"
 _DENOISED: Final = "the volume was denoised, which makes texture of its own"
 
@@ -92,11 +91,9 @@ def cell_measurements(
     field: str,
     comparable: bool,
     imposed: tuple[str, ...] = (),
-    live_cell_diameter_um: float | None = None,
-    mean_diameter_um: float | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Measure one SEM cell.
+    """Measure one SEM cell, its sizes as dried (`drying.undried` scales them where a study allows it).
 
     Parameters
     ----------
@@ -112,11 +109,6 @@ def cell_measurements(
         Whether enough of the cell is visible.
     imposed : tuple of str
         Symmetries that the surface estimator imposes, as it names them.
-    live_cell_diameter_um : float, optional
-        Mean diameter of living cells of the strain.
-    mean_diameter_um : float, optional
-        Mean `shape.equivalent_diameter_um` of the study's comparable cells, as measured. With the former
-        it gives the one linear factor that undoes drying; absolute sizes need both.
     seed : int
         Of the random plane cuts.
 
@@ -128,22 +120,14 @@ def cell_measurements(
     Raises
     ------
     ValueError
-        If the mesh encloses no positive volume or a diameter is not positive.
+        If the mesh encloses no positive volume.
     """
-    for name, diameter in (("live-cell", live_cell_diameter_um), ("mean", mean_diameter_um)):
-        if diameter is not None and not diameter > 0:
-            raise ValueError(f"The {name} diameter must be positive, got {diameter} µm.")
-    scale, size_reason = 1.0, _DRIED
-    if live_cell_diameter_um is not None and mean_diameter_um is not None:
-        scale, size_reason = live_cell_diameter_um / mean_diameter_um, ""
-    elif live_cell_diameter_um is not None:
-        size_reason = "the mean measured diameter of the study's cells is needed to undo drying"
     base: Row = {"side": "sem", "key": key, "unit": unit, "block": field, "modality": "sem"}
     rows = []
-    for name, value in shape_values(mesh, linear_scale=scale, seed=seed).items():
+    for name, value in shape_values(mesh, seed=seed).items():
         reason = "" if comparable else _NO_COMPARISON
-        if not reason and name in _ABSOLUTE:
-            reason = size_reason
+        if not reason and name in ABSOLUTE:
+            reason = DRIED
         if not reason:
             reason = _imposed_reason(name, imposed)
         rows.append(_row(base, name, value, reason, n_support=len(mesh.faces)))

@@ -46,7 +46,7 @@ _NEVER: Final = Sentence("more of the same will not help.", "같은 자료를 �
 CAUSES: Final[Mapping[str, Sentence]] = MappingProxyType(
     {
         "no_sem": Sentence("no SEM cells were imaged", "SEM으로 촬영한 세포가 없기"),
-        "no_tem": Sentence("no TEM sections were imaged", "TEM 절편이 없기"),
+        "no_tem": Sentence("no TEM sections with a cell were imaged", "세포가 보이는 TEM 절편이 없기"),
         "no_cryo": Sentence("no frozen-hydrated cells were imaged", "동결 수화 세포를 촬영한 자료가 없기"),
         "not_in_slab": Sentence(
             "the frozen-hydrated volumes do not contain it", "동결 수화 볼륨에 이 특성이 담겨 있지 않기"

@@ -43,15 +43,13 @@ def equivalent_diameter_um(volume_um3: float) -> float:
     return float((6 * volume_um3 / np.pi) ** (1 / 3))
 
 
-def shape_values(mesh: Mesh, *, linear_scale: float = 1.0, seed: int = 0) -> dict[str, float]:
+def shape_values(mesh: Mesh, *, seed: int = 0) -> dict[str, float]:
     """Shape descriptors of one closed mesh.
 
     Parameters
     ----------
     mesh : Mesh
         Closed and outward.
-    linear_scale : float
-        Length in life over length in the mesh; acts on the two absolute sizes only.
     seed : int
         Of the random plane cuts.
 
@@ -71,7 +69,7 @@ def shape_values(mesh: Mesh, *, linear_scale: float = 1.0, seed: int = 0) -> dic
     """
     from em2cryo_assets.geometry.harmonics import axial_asymmetry, harmonic_coefficients, mirror_asymmetry
 
-    volume = volume_um3(mesh) * linear_scale**3
+    volume = volume_um3(mesh)
     diameter_um = equivalent_diameter_um(volume)
     axes = principal_axes_nm(mesh)
     coefficients = harmonic_coefficients(mesh, _HARMONIC_DEGREE)

@@ -5,7 +5,8 @@ why a characteristic has nothing to compare. Does not belong here: tests and ver
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from em2cryo_assets.compare.characteristics import CHARACTERISTICS, Characteristic
 from em2cryo_assets.compare.distances import VALID_CONTROLS, distance_excess
+from em2cryo_assets.compare.drying import ABSOLUTE, undried
 from em2cryo_assets.compare.margins import MARGINS
 from em2cryo_assets.compare.record import SLAB_MODALITIES, WHOLE_CELL_MODALITIES
 from em2cryo_assets.compare.scalar_controls import scalar_controls
@@ -60,6 +62,7 @@ def comparison_table(
     tem_measurements: pd.DataFrame,
     pair_vectors: pd.DataFrame,
     *,
+    live_um: Mapping[str, float] = MappingProxyType({}),
     seed: int = 0,
 ) -> pd.DataFrame:
     """Bring everything measured in a study into one row a characteristic.
@@ -70,6 +73,8 @@ def comparison_table(
         Measurement tables (`descriptors.MEASUREMENT_COLUMNS`); any may be empty, without columns too.
     pair_vectors : pandas.DataFrame
         Vectors of all pairs (`pairs.PAIR_COLUMNS`), or empty.
+    live_um : mapping of str to float
+        Cell to the mean diameter of living cells of its strain, µm, where it is known; see `drying`.
     seed : int
         Of the random halves of the distances.
 
@@ -88,12 +93,15 @@ def comparison_table(
     cryo = _checked(tomogram_features, _MEASURED, "tomogram_features")
     tem = _checked(tem_measurements, _MEASURED, "tem_measurements")
     pairs = _checked(pair_vectors, _PAIRED, "pair_vectors")
+    sem, scaled = undried(sem, live_um)
     rows = []
     for spec in CHARACTERISTICS.values():
         if spec.model_side == "pairs":
             row = _paired_row(spec, sem, cryo, tem, pairs, seed)
         else:
             row = _scalar_row(spec, sem if spec.model_side == "sem" else tem, cryo, tem)
+        if spec.name in ABSOLUTE:
+            row["note"] = "; ".join(filter(None, [str(row["note"]), *scaled]))
         rows.append(_BLANK | _identity(spec) | row)
     return pd.DataFrame(rows, columns=list(TABLE_COLUMNS))
 
@@ -167,7 +175,7 @@ def _why(rows: pd.DataFrame, fallback: str) -> str:
 
 def _model_cause(spec: Characteristic, rows: pd.DataFrame, side: pd.DataFrame) -> tuple[str, str]:
     if not len(side):
-        missing = "SEM cells" if spec.model_side == "sem" else "TEM sections"
+        missing = "SEM cells" if spec.model_side == "sem" else "TEM sections with a cell"
         return f"no_{spec.model_side}", f"no {missing} were imaged"
     reason = _why(rows, "it was not measured on the model's side")
     if "imposed" in reason:
@@ -294,7 +302,7 @@ def _paired_row(
     if not len(sem):
         return {"cause": "no_sem", "reason": "no SEM cells were imaged"}
     if not len(tem):
-        return {"cause": "no_tem", "reason": "no TEM sections were imaged", "n_sem": sem["unit"].nunique()}
+        return {"cause": "no_tem", "reason": "no TEM sections with a cell were imaged", "n_sem": sem["unit"].nunique()}
     blocks = tem["block"].where(tem["block"] != "", tem["unit"])
     n_tem = max(blocks.nunique(), 0) if blocks.nunique() >= MIN_UNITS else tem["unit"].nunique()
     base: dict[str, object] = {"n_tem": tem["unit"].nunique(), "n_model": n_tem}

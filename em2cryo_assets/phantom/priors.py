@@ -42,14 +42,14 @@ class Prior:
 PRIORS: Final = MappingProxyType(
     {
         # -- the outer surface ------------------------------------------------------------------
-        "equivalent_radius": Prior(2250, 150, 1800, 2700, "nm", "diploid, 42 to 49 µm³: Jorgensen 2002, 2007"),
+        "equivalent_radius": Prior(2250, 70, 2000, 2500, "nm", "diploid, 42 to 49 µm³: Jorgensen 2002, 2007; spread assumed"),
         "axis_ratio": Prior(1.17, 0.06, 1.02, 1.40, "", "long over middle axis; assumed, Jorgensen 2002"),
         "short_over_middle": Prior(0.95, 0.03, 0.86, 1.00, "", _ASSUMED),
         "egg": Prior(0.020, 0.010, 0.0, 0.045, "", "pear shape, share of the radius; assumed"),
         "unevenness": Prior(0.0, 0.006, -0.015, 0.015, "", "smooth bumps, share of the radius; assumed"),
         "drying_linear": Prior(0.85, 0.02, 0.80, 0.90, "", "critical-point drying; assumed"),
         # -- budding ------------------------------------------------------------------------------
-        "budded_fraction": Prior(0.35, 0.0, 0.0, 1.0, "", "exponential culture; assumed"),
+        "budded_fraction": Prior(0.12, 0.0, 0.0, 1.0, "", "stationary culture, most cells unbudded; assumed"),
         "bud_radius": Prior(0.50, 0.14, 0.25, 0.75, "", "bud over mother, linear; assumed"),
         "bud_angle": Prior(0.0, 25.0, -70.0, 70.0, "deg", "from the long axis: bipolar; Chant 1995"),
         "scars": Prior(1.6, 1.2, 0.0, 4.0, "", "bud scars a cell; assumed"),

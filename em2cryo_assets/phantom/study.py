@@ -32,12 +32,12 @@ DEMO_SEED: Final = 20260
 
 _COMMON: Final = {
     "strain": "simulated diploid yeast",
-    "medium": "YPD, 30 °C",
+    "medium": "YPD, 30 °C, stationary phase",
     "licence": "CC0-1.0",
     "source": "em2cryo_assets.phantom",
     "simulated": True,
 }
-_SEM_SHAPE, _SEM_PIXEL_NM, _DATA_BAR_ROWS = (768, 1024), 18.0, 60
+_SEM_SHAPE, _SEM_PIXEL_NM, _DATA_BAR_ROWS = (768, 1024), 22.0, 60
 _TEM_PIXELS, _TEM_PIXEL_STEPS_NM, _SECTION_NM = 416, (10.5, 11.8, 13.9, 16.4, 20.0, 25.0), 80.0
 _SLAB_SHAPE, _SLAB_VOXEL_NM = (30, 120, 120), 8.0
 _WHOLE_SIDE, _WHOLE_VOXEL_STEPS_NM = 72, (76.0, 84.0, 95.0, 110.0, 130.0, 150.0)
@@ -60,7 +60,7 @@ def write_study(
     *,
     seed: int = DEMO_SEED,
     fields: int = 2,
-    cells_per_field: int = 9,
+    cells_per_field: int = 13,
     sections: int = 20,
     lamellae: int = 8,
     whole_cells: int = 12,
@@ -80,7 +80,7 @@ def write_study(
     fields, cells_per_field : int
         SEM pictures, alternately PNG with a burnt-in scale bar and TIFF with tags and data bar.
     sections : int
-        TEM sections, four to a block.
+        TEM sections, two to a block.
     lamellae : int
         Tomograms of a lamella; the last two of more than three show no wall, and the fourth has lost its
         tilts.
@@ -199,7 +199,7 @@ def _write_sections(folder: Path, seeds: _Seeds, count: int, truth: dict[str, An
                 "section_thickness_nm": _SECTION_NM,
                 "contrast": "dark-is-dense",
                 "sampling": "random",
-                "block": f"block-{number // 4 + 1}",
+                "block": f"block-{number // 2 + 1}",
                 "cell": f"tem-cell-{number + 1:02d}",
                 "fixation": "high-pressure freezing, freeze substitution",
                 "resin": "Epon",

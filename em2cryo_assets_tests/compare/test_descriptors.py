@@ -65,16 +65,6 @@ def test_dried_cells_have_shape_but_no_size():
     assert set(rows["block"]) == {"f"}
 
 
-def test_live_diameters_undo_drying():
-    rows = sem(live_cell_diameter_um=5.0, mean_diameter_um=4.0)
-    assert rows.loc["log_volume", "assessable"]
-    expected = np.log(4 / 3 * np.pi * 2.0 * 2.0 * 2.4) + 3 * np.log(5 / 4)
-    assert rows.loc["log_volume", "value"] == pytest.approx(expected, abs=0.02)
-    assert not sem(live_cell_diameter_um=5.0).loc["log_volume", "assessable"]
-    with pytest.raises(ValueError, match="positive"):
-        sem(live_cell_diameter_um=-1.0)
-
-
 def test_what_the_estimator_imposes_is_not_assessable():
     rows = sem()
     assert rows.loc["axial_asymmetry", "reason"] == "imposed by the surface estimator: axial symmetry"

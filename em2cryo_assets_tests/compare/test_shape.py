@@ -36,14 +36,6 @@ def test_three_axes_are_asymmetric():
     assert shape_values(ellipsoid_mesh((2000.0, 2500.0, 3000.0)))["axial_asymmetry"] > 0.03
 
 
-def test_scale_acts_on_absolute_sizes_only():
-    mesh = ellipsoid_mesh((2000.0, 2200.0, 3000.0))
-    plain, scaled = shape_values(mesh), shape_values(mesh, linear_scale=1.25)
-    assert scaled.pop("log_volume") - plain.pop("log_volume") == pytest.approx(3 * np.log(1.25))
-    assert scaled.pop("log_wall_radius") - plain.pop("log_wall_radius") == pytest.approx(np.log(1.25))
-    assert scaled == plain
-
-
 def test_outlines_of_a_spheroid_follow_the_angle_of_the_plane():
     # A plane whose normal makes the angle t with the long axis cuts ellipses of ratio
     # q / sqrt(q² cos²t + sin²t), whatever its height; normals count by the body's width along them,

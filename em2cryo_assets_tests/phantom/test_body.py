@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from em2cryo_assets.phantom.body import draw_body, ellipsoid_distance, random_rotation
+from em2cryo_assets.phantom.priors import PRIORS
 
 AXES = st.tuples(*[st.floats(1200.0, 3200.0) for _ in range(3)])
 
@@ -62,4 +63,5 @@ def test_shell_of_constant_distance_has_constant_thickness_also_at_the_neck(seed
 
 def test_budded_share_follows_the_prior():
     budded = [draw_body(np.random.default_rng(i)).bud is not None for i in range(400)]
-    assert abs(np.mean(budded) - 0.35) < 4 * np.sqrt(0.35 * 0.65 / 400)
+    share = PRIORS["budded_fraction"].mean
+    assert abs(np.mean(budded) - share) < 4 * np.sqrt(share * (1 - share) / 400)
