@@ -39,5 +39,8 @@ test: lint
 bench: install
 	$(BIN)/python -m em2cryo_assets_tests.benchmarks
 
+bench-%: install
+	$(BIN)/python -m em2cryo_assets_tests.benchmarks $*
+
 clean:
 	rm -rf $(DEMO)/store $(DEMO)/dagster_home $(DEMO)/report
