@@ -42,5 +42,8 @@ bench: install
 bench-%: install
 	$(BIN)/python -m em2cryo_assets_tests.benchmarks $*
 
+screenshots: install
+	$(BIN)/python tools/screenshots.py
+
 clean:
 	rm -rf $(DEMO)/store $(DEMO)/dagster_home $(DEMO)/report

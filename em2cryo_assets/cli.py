@@ -4,8 +4,10 @@ Belongs here: what a person types, in words; everything else is a call into `res
 Does not belong here: what Dagster's own commands already do.
 """
 
+import importlib.resources
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -68,7 +70,7 @@ def run(quiet: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="An array of objects: asset, key, state, why.")
 @click.option("--all", "everything", is_flag=True, help="Also what is current or retired.")
 def status(as_json: bool, everything: bool) -> None:
-    """Say what is missing, outdated, failed or retired, and why."""
+    """Say what is missing, outdated, failed or stopped by a check, and why."""
     from em2cryo_assets.automation.plan import make_plan
     from em2cryo_assets.automation.register import new_and_gone
 
@@ -112,14 +114,41 @@ def verdicts(as_json: bool) -> None:
     click.echo(f"report  {study.report / 'index.html'}\nstore   {study.root / 'store'}")
 
 
+@main.command()
+@click.argument("out", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--cells", type=click.IntRange(min=1), default=26, show_default=True, help="SEM cells, up to 13 a field.")
+@click.option("--seed", type=click.IntRange(min=0), help="The same seed gives the same files.")
+def simulate(out: Path, cells: int, seed: int | None) -> None:
+    """Write the raw files of a simulated study, with their truth beside them, into the folder OUT."""
+    from em2cryo_assets.phantom.study import DEMO_SEED, write_study
+
+    study = open_study(out)
+    if study.inbox.simulated() is False:
+        raise click.ClickException(f"{out} holds real files; simulated ones go into a folder of their own.")
+    fields = -(-cells // 13)
+    share = [cells // fields + (number < cells % fields) for number in range(fields)]
+    paths = write_study(study.root, seed=DEMO_SEED if seed is None else seed, cells_of_fields=share)
+    click.echo(f"{len(paths)} simulated raw files in {study.root / 'inbox'}")
+    click.echo(f"EM2CRYO_DATA={study.root} em2cryo run   makes the study")
+
+
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def ui(arguments: tuple[str, ...]) -> None:
     """Open the Dagster UI on the study, at 127.0.0.1 (further ARGUMENTS go to dagster dev)."""
-    _study()
+    from em2cryo_assets.automation.register import register
+
+    study = _study()
+    with _instance(study) as instance:  # what lies in the inbox can then be chosen in the browser
+        for problem in register(study, instance).problems:
+            click.echo(f"! {problem}", err=True)
+    workspace = importlib.resources.files("em2cryo_assets.resources").joinpath("workspace.yaml")
+    # `dg dev`, which Dagster would rather see, is a development package that users do not install.
+    silent = "ignore:Function `dev_command` is superseded"
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background job ignores it, and so would all that follows
     os.execv(
         sys.executable,
-        [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-m", "em2cryo_assets.definitions", *arguments],
+        [sys.executable, "-W", silent, "-m", "dagster", "dev", "-h", "127.0.0.1", "-w", str(workspace), *arguments],
     )
 
 

@@ -8,7 +8,7 @@ import dagster as dg
 from em2cryo_assets.assets import ASSETS
 from em2cryo_assets.automation.conditions import condition_of
 from em2cryo_assets.automation.schedules import nightly, update_study
-from em2cryo_assets.automation.sensors import FIELD_JOB, SECTION_JOB, TOMOGRAM_JOB, inbox_sensor
+from em2cryo_assets.automation.sensors import FIELD_JOB, SECTION_JOB, TOMOGRAM_JOB, follow_changes, inbox_sensor
 from em2cryo_assets.resources.compute import ComputeResource, compute_from_environment
 from em2cryo_assets.resources.study import StudyResource
 
@@ -28,7 +28,7 @@ def build_definitions(study: StudyResource, compute: ComputeResource) -> dg.Defi
     return dg.Definitions(
         assets=dg.map_asset_specs(_with_condition, ASSETS),  # type: ignore[arg-type]
         jobs=[FIELD_JOB, SECTION_JOB, TOMOGRAM_JOB, update_study],
-        sensors=[inbox_sensor],
+        sensors=[follow_changes, inbox_sensor],
         schedules=[nightly],
         resources={"study": study, "compute": compute},
         executor=dg.in_process_executor,

@@ -33,7 +33,8 @@ PAIRS = dg.MultiPartitionsDefinition({"cell": CELLS, "tomogram": TOMOGRAMS})
 MAX_PAIRS = 10_000
 """Beyond this many cell × tomogram combinations the grid gets too slow to show and to evaluate."""
 
-_SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+# Short enough for a cell's number behind it and for the names of folders, which end at 100 characters.
+_SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,89}")
 
 
 def check_slug(slug: str) -> str:
@@ -42,11 +43,11 @@ def check_slug(slug: str) -> str:
     Raises
     ------
     ValueError
-        If it is not a letter or digit followed by letters, digits, ``_`` or ``-``.
+        If it is not a letter or digit followed by letters, digits, ``_`` or ``-``, 90 characters at most.
     """
     if not _SLUG.fullmatch(slug):
         raise ValueError(
-            f"{slug!r} cannot be a key: use letters, digits, '_' and '-', starting with a letter or digit."
+            f"{slug!r} cannot be a key: use at most 90 letters, digits, '_' and '-', starting with a letter or digit."
         )
     return slug
 
@@ -59,7 +60,7 @@ def slugify(name: str) -> str:
     Raises
     ------
     ValueError
-        If no letter or digit is left.
+        If no letter or digit is left, or more than 90 characters are.
     """
     return check_slug(re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-_"))
 

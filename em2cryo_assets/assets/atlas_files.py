@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from em2cryo_assets.assets.pictures import label_colours
 from em2cryo_assets.assets.records import read_record, write_record
+from em2cryo_assets.report.raster import colour_codes, grey
 from em2cryo_assets.store.images import read_image, read_labels, write_image
 from em2cryo_assets.store.publish import Artifact
 from em2cryo_assets.store.tables import read_table, write_table
@@ -72,9 +72,9 @@ def write_atlas(folder: Any, atlas: Atlas, sections: Mapping[str, Artifact]) -> 
             labels={"interior": example.labels, "profile": example.profile.astype(np.uint8)},
         )  # fmt: skip
         record["example"] = {"key": example.key, "pixel_size_nm": side}
-        panels = [example.density, label_colours(example.labels)]
+        panels = [grey(example.density), colour_codes(example.labels)]
     write_record(folder, record)
-    return panels or [np.zeros((8, 8), dtype=np.uint8)]
+    return panels
 
 
 def read_atlas(artifact: Artifact) -> AtlasFiles:

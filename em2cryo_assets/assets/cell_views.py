@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from em2cryo_assets.assets.lineage import GROUPS
-from em2cryo_assets.assets.pictures import picture, windowed
+from em2cryo_assets.assets.pictures import pictures, windowed
 from em2cryo_assets.assets.records import read_record, write_record
 from em2cryo_assets.assets.stage import Work
 from em2cryo_assets.formats.errors import InputError
@@ -98,7 +98,7 @@ def publish_views(
             key,
             inputs=tuple(work.refs),
             code_version=work.stage.code_version,
-            run_id=work.context.run_id,
+            run_id=work.context.run.run_id,
             simulated=work.simulated,
         )
         side = float(field["pixel_size_nm"])
@@ -123,8 +123,8 @@ def publish_views(
         assert staging.artifact is not None
         if before is None or before.digest != staging.artifact.digest or key not in known:
             shown: dict[str, Any] = {
-                "view": picture(
-                    [windowed(view.image), view.mask.astype(np.uint8) * 255], key, simulated=work.simulated
+                **pictures(
+                    [windowed(view.image), view.mask.astype(np.uint8) * 255], "crop; mask", simulated=work.simulated
                 ),
                 "occluded_fraction": float(row["occluded_fraction"]),
                 "comparable": bool(row["comparable"]),

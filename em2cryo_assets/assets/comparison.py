@@ -215,7 +215,7 @@ def verdicts(work: Work) -> None:
     write_table(work.folder / "verdicts.parquet", frame)
     counts = frame["verdict"].value_counts()
     work.metadata |= {
-        "verdicts": table(frame[["characteristic", "verdict", "n", "interval", "reason"]]),
+        "verdicts": table(frame[["characteristic", "verdict", "reason", "n", "interval"]]),
         **{f"n_{str(verdict).replace(' ', '_')}": int(count) for verdict, count in counts.items()},
     }
     work.check("table_schema", *_against(VERDICTS, frame))

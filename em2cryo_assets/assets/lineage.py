@@ -177,7 +177,7 @@ _IN_ORDER = (
         "cell_features",
         "volumes",
         "cells",
-        "2",
+        "1",
         (Upstream("cell_view", "same"), Upstream("cell_mesh", "same"), Upstream("fused_volume", "same")),
         "Shape, symmetry and interior of one pseudo-3D cell in numbers.",
         kinds=("table",),
@@ -203,7 +203,8 @@ _IN_ORDER = (
             Upstream("tomogram_labels", "tomogram"),
             Upstream("tomogram_features", "tomogram"),
         ),
-        "One pseudo-3D cell degraded to what one tomogram could have recorded of it, with negative controls.",
+        "One pseudo-3D cell degraded to what one tomogram could have recorded of it, with negative controls. "
+        "A few pairs a tomogram are drawn; the others stay missing, and are not needed.",
         settings=("seed",),
         kinds=("table", "torch"),
     ),
@@ -211,7 +212,7 @@ _IN_ORDER = (
         "comparison_table",
         "comparison",
         None,
-        "2",
+        "1",
         (
             Upstream("cell_features", "every"),
             Upstream("tomogram_features", "every"),

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from em2cryo_assets import checks
 from em2cryo_assets.assets.cell_views import number_cells, publish_views
-from em2cryo_assets.assets.pictures import label_colours, picture, table, windowed
+from em2cryo_assets.assets.pictures import pictures, table, windowed
 from em2cryo_assets.assets.records import read_record, write_record
 from em2cryo_assets.assets.stage import Work, stage_asset
 from em2cryo_assets.cryoet.labels import label_tomogram
 from em2cryo_assets.formats.image import read_label_image
+from em2cryo_assets.report.raster import colour_codes, grey
 from em2cryo_assets.resources.inbox import Kind
 from em2cryo_assets.sem.masks import cell_records, segment_cells
 from em2cryo_assets.store.images import read_image, read_labels, write_image
@@ -51,19 +52,20 @@ def cell_masks(work: Work) -> None:
     work.parameters |= {"cells": cells, "human": drawn is not None}
     comparable = int(records["comparable"].sum()) if len(records) else 0
     work.metadata |= {
-        "outlines": picture([_outlined(image, numbered)], f"{len(cells)} cells", simulated=work.simulated),
+        **pictures([_outlined(image, numbered)], f"outlines of {len(cells)} cells", simulated=work.simulated),
         "cells_found": len(cells),
         "cells_comparable": comparable,
         "drawn_by": "a person" if drawn is not None else "segment_cells",
         "cells": table(records),
     }
-    work.check(
-        "not_empty",
-        len(cells) > 0,
-        f"{len(cells)} cells, {comparable} of them whole enough to be compared. With none: check the pixel size, or "
-        f"draw labels (0 = background, 1 … n = cells) as {work.slug}.<ending>.labels.tif beside the image.",
-        cells=len(cells),
-    )
+    said = f"{len(cells)} cells, {comparable} of them whole enough to be compared."
+    if not cells:
+        name = work.study.inbox.require("sem", work.slug).path.name
+        said = (
+            f"{name}: no cell was found in it. Remedy: check its pixel size ({side:.4g} nm), or draw labels "
+            f"(0 = background, 1 … n = cells) as {name}.labels.tif beside it; if it shows no cell, remove it."
+        )
+    work.check("not_empty", len(cells) > 0, said, cells=len(cells))
 
 
 @stage_asset("section_labels", checks.SECTION_LABELS)
@@ -116,13 +118,21 @@ def section_labels(work: Work) -> None:
     )
     work.parameters["human"] = drawn is not None
     work.metadata |= {
-        "labels": picture([density, label_colours(labels)], "density, labels", simulated=work.simulated),
+        **pictures([grey(density), colour_codes(labels)], "section; its labels", simulated=work.simulated),
         "profiles": count,
         "drawn_by": "a person" if drawn is not None else "label_section",
     }
     if warnings:
         work.metadata["warnings"] = "; ".join(warnings)
-    work.check("not_empty", count > 0, f"{count} cell profiles found.", profiles=count)
+    said = f"{count} cell profiles found."
+    if not count:
+        name = work.study.inbox.require("tem", work.slug).path.name
+        said = (
+            f"{name}: {warnings[0] if warnings else 'the labels drawn beside it hold no cell.'} Remedy: check its pixel "
+            f"size ({side:.4g} nm) and `contrast` in {name}.toml, or draw labels as {name}.labels.tif beside it; if it "
+            "shows no cell, remove it."
+        )
+    work.check("not_empty", count > 0, said, profiles=count)
 
 
 @stage_asset("tomogram_labels", checks.TOMOGRAM_LABELS)
@@ -142,8 +152,10 @@ def tomogram_labels(work: Work) -> None:
     middle = density.shape[0] // 2
     share = float((result.labels != LABELS["outside"]).mean())
     work.metadata |= {
-        "labels": picture(
-            [density[middle], label_colours(result.labels[middle])], "middle slice, labels", simulated=work.simulated
+        **pictures(
+            [grey(density[middle]), colour_codes(result.labels[middle])],
+            "middle slice; its labels",
+            simulated=work.simulated,
         ),
         "share_inside_cell": share,
     }

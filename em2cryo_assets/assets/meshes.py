@@ -4,12 +4,10 @@ Belongs here: `cell_surface` and `cell_mesh`. Does not belong here: how a surfac
 (`sem.surface`) or closed (`sem.solid`).
 """
 
-import json
-
 import numpy as np
 
 from em2cryo_assets import checks
-from em2cryo_assets.assets.pictures import mesh_picture, picture
+from em2cryo_assets.assets.pictures import mesh_pictures, pictures
 from em2cryo_assets.assets.records import read_record, write_record
 from em2cryo_assets.assets.stage import Work, stage_asset
 from em2cryo_assets.geometry.mesh import area_um2, is_outward, is_watertight, principal_axes_nm, volume_um3
@@ -39,7 +37,7 @@ def cell_surface(work: Work) -> None:
         )
     write_record(work.folder, {"pixel_size_nm": side, "method": surface.method, "imposed": list(surface.imposed)})
     work.metadata |= {
-        "half_thickness": picture([surface.half_thickness_nm], "half-thickness, nm", simulated=work.simulated),
+        **pictures([surface.half_thickness_nm], "half-thickness: bright is thick", simulated=work.simulated),
         "largest_half_thickness_nm": float(surface.half_thickness_nm.max()),
         "imposed_by_the_method": ", ".join(surface.imposed),
     }
@@ -64,10 +62,10 @@ def cell_mesh(work: Work) -> None:
     write_record(work.folder, {"method": record["method"], "imposed": record["imposed"]})
     axes = principal_axes_nm(mesh)
     work.metadata |= {
-        "mesh": mesh_picture(mesh, "from the microscope; from the side", simulated=work.simulated),
+        **mesh_pictures(mesh, simulated=work.simulated),
         "volume_um3": volume_um3(mesh),
         "area_um2": area_um2(mesh),
-        "semi_axes_nm": json.dumps([round(float(a)) for a in axes]),
+        "semi_axes_nm": " × ".join(f"{a:.0f}" for a in axes),
         "triangles": len(mesh.faces),
     }
     work.check("watertight", is_watertight(mesh), "Every edge has two triangles.", triangles=len(mesh.faces))

@@ -1,6 +1,6 @@
-"""Thumbnails for the Dagster UI: small, labelled, and marked where the data are simulated.
+"""Pictures for the Dagster UI: small, labelled, and marked where the data are simulated.
 
-Belongs here: arrays to inline PNG of at most 50 KB (each is written to two databases).
+Belongs here: arrays to inline WebP of at most 50 KB (each is written to two databases).
 Does not belong here: figures of the report (`report`) or anything measured.
 """
 
@@ -15,26 +15,15 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from em2cryo_assets.geometry.mesh import Mesh
+from em2cryo_assets.report.figures import still_of_mesh
 
-__all__ = ["label_colours", "mesh_picture", "picture", "table", "windowed"]
+__all__ = ["mesh_pictures", "pictures", "table", "windowed"]
 
-_LIMIT_BYTES = 50_000
-_SIDE_PX = 320
-
-# Okabe and Ito's colour-blind-safe palette in the order of the label codes; outside is black.
-_PALETTE: Final = np.array(
-    [
-        (0, 0, 0),
-        (230, 159, 0),
-        (213, 94, 0),
-        (120, 120, 120),
-        (0, 114, 178),
-        (86, 180, 233),
-        (0, 158, 115),
-        (240, 228, 66),
-    ],
-    dtype=np.uint8,
-)
+_LIMIT_BYTES: Final = 50_000
+_SIDE_PX: Final = 320
+_INLINE_CHARACTERS: Final = 999
+"""Longer markdown is hidden behind a click in Dagster's UI."""
+_INLINE_PX: Final = 128
 
 
 def windowed(image: NDArray[Any]) -> NDArray[np.uint8]:
@@ -45,48 +34,47 @@ def windowed(image: NDArray[Any]) -> NDArray[np.uint8]:
     return (np.clip(scaled, 0, 1) * 255).astype(np.uint8)
 
 
-def label_colours(labels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Vocabulary codes (y, x) as RGB (y, x, 3)."""
-    return _PALETTE[np.clip(labels, 0, len(_PALETTE) - 1).astype(int)]
-
-
-def picture(panels: Sequence[NDArray[Any]], caption: str, *, simulated: bool) -> dg.MetadataValue[Any]:
-    """Panels side by side, as inline markdown.
+def pictures(panels: Sequence[NDArray[Any]], caption: str, *, simulated: bool) -> dict[str, dg.MetadataValue[Any]]:
+    """Panels side by side: ``picture``, which the UI shows at once, and ``picture_large``, behind a click.
 
     Parameters
     ----------
     panels : sequence of numpy.ndarray
-        Grey (y, x) of any type, which is windowed, or RGB uint8 (y, x, 3).
+        Shape (y, x) or, RGB, (y, x, 3). Shown as they are if uint8, else windowed. They share one scale.
     caption : str
-        Alternative text, shown below.
+        One line, shown below.
     simulated : bool
-        Burns the word into the picture, so that no copy of it loses the mark.
+        Burns the word into the pictures, so that no copy of them loses the mark.
     """
     height = max(panel.shape[0] for panel in panels)
-    scale = min(1.0, _SIDE_PX / height)
+    scale = _SIDE_PX / height if height > _SIDE_PX else max(1, _SIDE_PX // 2 // height)
     images = [_fit(panel, scale) for panel in panels]
     sheet = Image.new("RGB", (sum(i.width for i in images) + 4 * (len(images) - 1), max(i.height for i in images)))
     left = 0
     for image in images:
         sheet.paste(image, (left, 0))
         left += image.width + 4
-    if simulated:
-        pen = ImageDraw.Draw(sheet)
-        pen.rectangle((0, 0, 62, 12), fill=(0, 0, 0))
-        pen.text((3, 0), "SIMULATED", fill=(255, 215, 0))
-    encoded = base64.b64encode(_small_png(sheet)).decode()
-    return dg.MetadataValue.md(f"![{caption}](data:image/png;base64,{encoded})\n\n{caption}")
+    line = " ".join(caption.split())
+    return {
+        "picture": dg.MetadataValue.md(_markdown(sheet, line[:80], _INLINE_PX, _INLINE_CHARACTERS, simulated)),
+        "picture_large": dg.MetadataValue.md(_markdown(sheet, line, max(sheet.size), _LIMIT_BYTES, simulated)),
+    }
 
 
-def mesh_picture(mesh: Mesh, caption: str, *, simulated: bool) -> dg.MetadataValue[Any]:
-    """A mesh seen from the microscope and from the side, shaded by its normals.
+def mesh_pictures(mesh: Mesh, *, simulated: bool) -> dict[str, dg.MetadataValue[Any]]:
+    """A mesh as the SEM saw the cell, and from the side: what faced the microscope is on the left.
 
     Parameters
     ----------
     mesh : Mesh
         Closed mesh, nm.
     """
-    return picture([_shade(mesh, axis) for axis in (0, 1)], caption, simulated=simulated)
+    z, y, x = mesh.vertices_nm.T
+    turned = Mesh(np.stack([x, y, -z], axis=1), mesh.faces)
+    above, pixel_nm = still_of_mesh(mesh, size_px=240)
+    across_nm = float(np.ptp(turned.vertices_nm[:, 1:], axis=0).max())
+    side, _ = still_of_mesh(turned, size_px=max(1, round(across_nm * 1.12 / pixel_nm)))
+    return pictures([above, side], "as the SEM saw it; from the side, far half on the right", simulated=simulated)
 
 
 def table(frame: Any, *, rows: int = 60) -> dg.MetadataValue[Any]:
@@ -99,38 +87,35 @@ def table(frame: Any, *, rows: int = 60) -> dg.MetadataValue[Any]:
 
 
 def _fit(panel: NDArray[Any], scale: float) -> Image.Image:
-    image = Image.fromarray(panel if panel.ndim == 3 else windowed(panel)).convert("RGB")
+    image = Image.fromarray(panel if panel.dtype == np.uint8 else windowed(panel)).convert("RGB")
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return image.resize(size, Image.Resampling.LANCZOS if panel.ndim == 2 else Image.Resampling.NEAREST)
+    smooth = panel.ndim == 2 and scale < 1
+    return image.resize(size, Image.Resampling.LANCZOS if smooth else Image.Resampling.NEAREST)
 
 
-def _small_png(sheet: Image.Image) -> bytes:
-    for colours in (256, 64, 32, 16):
-        out = io.BytesIO()
-        sheet.quantize(colours).save(out, "PNG", optimize=True)
-        if out.tell() <= _LIMIT_BYTES * 3 // 4:  # base64 adds a third
-            return out.getvalue()
-        sheet = sheet.resize((max(1, sheet.width * 4 // 5), max(1, sheet.height * 4 // 5)))
-    return out.getvalue()
+def _marked(image: Image.Image) -> Image.Image:
+    """With the mark in a strip of its own, where it hides nothing."""
+    sheet = Image.new("RGB", (max(62, image.width), image.height + 12))
+    sheet.paste(image, (0, 12))
+    ImageDraw.Draw(sheet).text((2, 0), "SIMULATED", fill=(255, 215, 0))
+    return sheet
 
 
-def _shade(mesh: Mesh, axis: int, side: int = 240) -> NDArray[np.uint8]:
-    """Points spread over the triangles, nearest first, lit from the viewer."""
-    corners = mesh.vertices_nm[mesh.faces]
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    lit = np.abs(normals[:, axis]) / np.maximum(np.linalg.norm(normals, axis=1), 1e-12)
-    # A fixed lattice of barycentric points, dense enough for triangles of a few pixels.
-    grid = [(a / 8, b / 8) for a in range(9) for b in range(9 - a)]
-    points = np.concatenate([corners[:, 0] * (1 - a - b) + corners[:, 1] * a + corners[:, 2] * b for a, b in grid])
-    light = np.tile(lit, len(grid))
-    shown = [other for other in range(3) if other != axis]
-    span = np.ptp(mesh.vertices_nm, axis=0).max() or 1.0
-    centre = (mesh.vertices_nm.max(axis=0) + mesh.vertices_nm.min(axis=0)) / 2
-    pixel = np.rint((points[:, shown] - centre[shown]) / span * (side * 0.9) + side / 2).astype(int).clip(0, side - 1)
-    order = np.argsort(points[:, axis], kind="stable")  # painter: the nearest last
-    image = np.zeros((side, side), dtype=np.float32)
-    image[pixel[order, 0], pixel[order, 1]] = 0.15 + 0.85 * light[order]
-    return np.repeat((image * 255).astype(np.uint8)[..., None], 3, axis=2)
+def _markdown(sheet: Image.Image, caption: str, side: int, most: int, simulated: bool) -> str:
+    """The sheet in the best quality whose markdown keeps within `most` characters."""
+    text = ""
+    while side >= 16:
+        scale = min(1.0, side / max(sheet.size))
+        image = sheet.resize((max(1, round(sheet.width * scale)), max(1, round(sheet.height * scale))))
+        image = _marked(image) if simulated else image
+        for quality in (85, 60, 40, 25, 15, 8):
+            out = io.BytesIO()
+            image.save(out, "WEBP", quality=quality, method=6)
+            text = f"![](data:image/webp;base64,{base64.b64encode(out.getvalue()).decode()})\n\n{caption}"
+            if len(text) <= most:
+                return text
+        side = side * 9 // 10
+    return text
 
 
 def _plain(value: Any) -> str | int | float | bool | None:

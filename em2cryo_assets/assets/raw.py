@@ -5,17 +5,20 @@ Does not belong here: how files are read (`formats`, `cryoet.mrc`) or which file
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from em2cryo_assets import checks
-from em2cryo_assets.assets.pictures import picture
+from em2cryo_assets.assets.pictures import pictures
 from em2cryo_assets.assets.records import sidecar_record, write_record
 from em2cryo_assets.assets.stage import Work, stage_asset
 from em2cryo_assets.cryoet.mrc import open_tomogram
 from em2cryo_assets.formats.errors import InputError
 from em2cryo_assets.formats.image import CalibratedImage, read_image
 from em2cryo_assets.formats.sidecar import Sidecar, read_sidecar
+from em2cryo_assets.report.raster import grey
 from em2cryo_assets.resources.inbox import Kind
 from em2cryo_assets.store.images import write_image
 
@@ -68,7 +71,7 @@ def tomogram(work: Work) -> None:
     write_record(work.folder, record)
     voxel = " × ".join(f"{side:.3g}" for side in volume.voxel_nm)
     work.metadata |= {
-        "middle_slice": picture([middle], f"Middle slice of {work.slug}, {voxel} nm", simulated=work.simulated),
+        **pictures([grey(middle)], f"middle slice, voxels of {voxel} nm; dark is dense", simulated=work.simulated),
         "voxel_z_nm": volume.voxel_nm[0],
         "shape_zyx": " × ".join(map(str, volume.data.shape)),
         "modality": volume.modality,
@@ -121,10 +124,12 @@ def _publish_image(work: Work, path: Path, sidecar: Sidecar, image: CalibratedIm
         "warnings": list(image.warnings),
     }
     write_record(work.folder, record)
-    shown = image.pixels if image.overlay is None else image.overlay
+    shown: NDArray[Any] | None = image.overlay
+    if shown is None:
+        shown = image.pixels if work.stage.name == "sem_field" else grey(image.pixels)  # as on the microscope
     caption = f"{path.name}, {side:.4g} nm a pixel by {image.pixel_size_source}"
     work.metadata |= {
-        "image": picture([shown], caption, simulated=work.simulated),
+        **pictures([shown], caption, simulated=work.simulated),
         "pixel_size_nm": side,
         "pixel_size_source": image.pixel_size_source,
         "field_um": f"{image.pixels.shape[0] * side / 1000:.3g} × {image.pixels.shape[1] * side / 1000:.3g}",

@@ -7,6 +7,7 @@ Does not belong here: how anything is drawn (`report`).
 import os
 import shutil
 import uuid
+from collections.abc import Iterator
 
 import dagster as dg
 import numpy as np
@@ -14,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from em2cryo_assets.assets.comparison import arc_numbers, read_wall_arc, tomogram_record
+from em2cryo_assets.assets.lineage import STAGES
 from em2cryo_assets.assets.pictures import windowed
 from em2cryo_assets.assets.records import read_record
 from em2cryo_assets.assets.stage import Work, stage_asset
@@ -53,12 +55,7 @@ def report(work: Work) -> None:
         pairs=_pairs(work),
         atlas=_atlas(work),
         provenance=_provenance(work),
-        left_out=tuple(
-            LeftOut(
-                line.partition(" of ")[0], line.partition(" of ")[2], "not made, or stopped by a check: em2cryo status"
-            )
-            for line in read_record(work.one("comparison_table"))["left_out"]
-        ),
+        left_out=tuple(_left_out(work)),
     )
     write_report(work.folder / "page", data)
     target, incoming = work.study.report, work.study.root / f".report-{uuid.uuid4().hex}"
@@ -182,6 +179,30 @@ def _atlas(work: Work) -> dict[str, pd.DataFrame]:
     if atlas is None:
         return {}
     return {name: read_table(atlas.path / f"{name}.parquet") for name in ("fractions", "wall", "depth")}
+
+
+def _left_out(work: Work) -> Iterator[LeftOut]:
+    """Every key that is in the study and did not get through, with the first stage that it did not pass."""
+    last = {
+        "fields": "cell_masks",
+        "sections": "section_labels",
+        "tomograms": "tomogram_features",
+        "cells": "cell_features",
+        "pairs": "comparison",
+    }
+    for key_set, end in last.items():
+        chain = [stage for stage in STAGES.values() if stage.key_set == key_set]
+        for key in work.snapshot.keys(key_set):
+            if work.snapshot.usable(end, key) is not None:
+                continue
+            stage = next(stage for stage in chain if work.snapshot.usable(stage.name, key) is None)
+            artifact, failure = work.snapshot.artifact(stage.name, key), work.study.store.failure(stage.name, key)
+            why = "it was not made; type: em2cryo status"
+            if artifact is not None:
+                why = str(artifact.provenance.parameters["blocked"])
+            elif failure:
+                why = str(failure["message"])
+            yield LeftOut(stage.name, key, why)
 
 
 def _provenance(work: Work) -> tuple[ProvenanceRow, ...]:

@@ -4,6 +4,7 @@ Belongs here: turning a row of `assets.lineage` and a plain function into a Dags
 Does not belong here: anything about one stage in particular.
 """
 
+import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -180,7 +181,7 @@ def _make(
     except UpstreamMissingError as error:
         raise dg.Failure(f"{error} Materialize it first, or type: em2cryo run", allow_retries=False) from error
     digest = inputs_digest(refs)
-    provenance = Provenance(stage.name, key, code_version=stage.code_version, run_id=context.run_id)
+    provenance = Provenance(stage.name, key, code_version=stage.code_version, run_id=context.run.run_id)
     try:
         # All arrays in this process: on a worker, dask would send them to the cluster that waits for this very task.
         with compute.arrays(), study.store.publish(stage.name, key, provenance) as staging:
@@ -197,7 +198,7 @@ def _make(
                 parameters={**study.parameters(stage.settings), **work.parameters},
                 code_version=stage.code_version,
                 seed=study.settings.seed if "seed" in stage.settings else None,
-                run_id=context.run_id,
+                run_id=context.run.run_id,
                 fallbacks=tuple(work.fallbacks),
                 simulated=work.simulated,
                 software=software_versions(*_SOFTWARE),
@@ -217,8 +218,10 @@ def _make(
 
 
 def live_keys(instance: dg.DagsterInstance) -> dict[str, list[str]]:
-    """Live keys of the four dynamic sets."""
-    return {name: list(instance.get_dynamic_partitions(name)) for name in ("fields", "cells", "sections", "tomograms")}
+    """Live keys of the four dynamic sets, sorted: tables must not depend on the order in which files came."""
+    return {
+        name: sorted(instance.get_dynamic_partitions(name)) for name in ("fields", "cells", "sections", "tomograms")
+    }
 
 
 def _simulated_upstream(study: Study, refs: list[InputRef]) -> bool:
@@ -235,11 +238,16 @@ def _sentence(error: Exception) -> str:
     return str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
 
 
+def _rounded(value: Any) -> Any:
+    """Numbers as people read them; the artifact holds all digits."""
+    return float(f"{value:.4g}") if isinstance(value, float) and math.isfinite(value) else value
+
+
 def _common_metadata(work: Work, artifact: Artifact) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     if work.simulated:
         shown["simulated"] = dg.MetadataValue.md("**SIMULATED DATA** — not a real specimen")
-    shown |= work.metadata
+    shown |= {name: _rounded(value) for name, value in work.metadata.items()}
     shown["digest"] = artifact.digest
     shown["folder"] = dg.MetadataValue.path(os.fspath(artifact.path))
     if work.fallbacks:

@@ -47,11 +47,14 @@ class ChainOutcome:
         Assets that were made.
     seconds : float
         Wall time.
+    errors : tuple of (str, str)
+        Asset and message of each step that failed.
     """
 
     chain: Chain
     materialized: tuple[str, ...]
     seconds: float
+    errors: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Outcome:
     materialized : int
         Number of materializations.
     problems : tuple of str
-        Files without a key, and failed partitions, each in a sentence.
+        Files without a key, and partitions that failed or that a check stopped, each in a sentence.
     """
 
     materialized: int
@@ -89,6 +92,7 @@ def bring_up_to_date(
     tried: set[Step] = set()
     retry = {_blank(step) for step in make_plan(study, instance) if step.state == "failed"}
     made = 0
+    errors: dict[tuple[str, str | None], str] = {}
     with compute.client() as client:
         while True:
             change = register(study, instance)
@@ -98,16 +102,27 @@ def bring_up_to_date(
                 break
             for number, outcome in enumerate(_run(chains, study, instance, client), start=1):
                 made += len(outcome.materialized)
+                errors |= {(name, outcome.chain.key): message for name, message in outcome.errors}
                 missing = [name for name in outcome.chain.assets if name not in outcome.materialized]
                 end = f"  — not made: {', '.join(missing)}" if missing else ""
                 tell(
                     f"[{number}/{len(chains)}] {outcome.chain.key or 'study'}: "
                     f"{' → '.join(outcome.materialized) or 'nothing'}  {outcome.seconds:.1f} s{end}"
                 )
+    words = {"failed": "failed", "stopped": "was stopped by a check"}
     failed = [
-        f"{step.asset} of {step.key or 'the study'} failed: {step.why}" for step in plan if step.state == "failed"
+        f"{step.asset} of {step.key or 'the study'} {words[step.state]}: {step.why}"
+        for step in plan
+        if step.state in words
     ]
-    return Outcome(made, (*change.problems, *failed))
+    # Most failures are in the store, with their inputs; one of Dagster itself is only in the log of its run.
+    lost = [
+        f"{step.asset} of {step.key or 'the study'} was not made: "
+        f"{errors.get((step.asset, step.key), 'see its run in the Dagster UI.')}"
+        for step in plan
+        if step.state in ("missing", "outdated")
+    ]
+    return Outcome(made, (*change.problems, *failed, *lost))
 
 
 def chains_to_run(plan: Iterable[Step], tried: set[Step], retry: set[Step]) -> list[Chain]:
@@ -126,7 +141,7 @@ def chains_to_run(plan: Iterable[Step], tried: set[Step], retry: set[Step]) -> l
     for wave in _WAVES:
         by_key: dict[tuple[str, str | None], list[Step]] = {}
         for step in steps:
-            if (name := _wave_name(step.asset)) in wave and step.state not in ("current", "retired"):
+            if (name := _wave_name(step.asset)) in wave and step.state not in ("current", "stopped", "retired"):
                 by_key.setdefault((name, step.key), []).append(step)
         chains = []
         for (_, key), group in by_key.items():
@@ -139,14 +154,30 @@ def chains_to_run(plan: Iterable[Step], tried: set[Step], retry: set[Step]) -> l
             ]
             if not ready:
                 continue
-            tried.update(_blank(step) for step in ready)
-            # What waits for an input of the same key follows in the same run; if the input turns out
-            # not to change, it was missing all the same.
-            names = {step.asset for step in ready} | {s.asset for s in group if s.state == "waiting"}
-            chains.append(Chain(key, tuple(name for name in STAGES if name in names)))
+            names = _settled({step.asset for step in ready}, {s.asset for s in group if s.state == "waiting"})
+            tried.update(_blank(step) for step in ready if step.asset in names)
+            chains.append(Chain(key, names))
         if chains:
             return chains
     return []
+
+
+def _settled(ready: set[str], waiting: set[str]) -> tuple[str, ...]:
+    """Those assets of one key that a run can make for good, upstream first.
+
+    What waits for an input made here follows in the same run. What would read an asset that may become
+    outdated by what is made here is left for the next look, so that nothing is made twice.
+    """
+    chosen: list[str] = []
+    unsettled: set[str] = set()
+    for name, stage in STAGES.items():
+        read = {upstream.asset for upstream in stage.upstream}
+        follows = not read.isdisjoint(chosen)
+        if read & unsettled or (follows and name not in ready | waiting):
+            unsettled.add(name)
+        elif name in ready or (follows and name in waiting):
+            chosen.append(name)
+    return tuple(chosen)
 
 
 def _blank(step: Step) -> Step:
@@ -194,4 +225,12 @@ def materialize_chain(chain: Chain, instance: dg.DagsterInstance) -> ChainOutcom
     )
     names = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events() if event.asset_key}
     made = tuple(name for name in chain.assets if name in names)
-    return ChainOutcome(chain, made, time.monotonic() - started)
+    failures = [event for event in result.all_events if event.is_step_failure]
+    errors = tuple((event.step_key or "", _message(event.step_failure_data)) for event in failures)
+    return ChainOutcome(chain, made, time.monotonic() - started, errors)
+
+
+def _message(failure: Any) -> str:
+    """What went wrong, without the wrapper that Dagster puts around it."""
+    error = failure.error.cause or failure.error if failure.error else None
+    return str(failure.error_display_string if error is None else error.message).strip()

@@ -33,7 +33,8 @@ class Step:
     asset, key : str, str or None
         What.
     state : str
-        ``current``, ``missing``, ``outdated``, ``failed``, ``waiting`` (for an input) or ``retired``.
+        ``current``, ``missing``, ``outdated``, ``failed``, ``stopped`` (current, but a check keeps it from what
+        follows), ``waiting`` (for an input) or ``retired``.
     why : str
         One sentence.
     inputs : str
@@ -75,8 +76,7 @@ def _look_at(snapshot: Snapshot, stage: Stage, key: str | None, recorded: Mappin
     except UpstreamMissingError as error:
         return Step(stage.name, key, "waiting", str(error))
     if not [ref for ref in refs if ref.asset != "settings"]:
-        wanted = ", ".join(upstream.asset for upstream in stage.upstream)
-        return Step(stage.name, key, "waiting", f"There is no {wanted} yet.")
+        return Step(stage.name, key, "waiting", _nothing_to_read(snapshot, stage))
     step = Step(stage.name, key, "current", "Made from the present inputs.", inputs_digest(refs))
     failure = snapshot.study.store.failure(stage.name, key)
     if failure and failure["inputs_digest"] == step.inputs and failure["code_version"] == stage.code_version:
@@ -94,8 +94,24 @@ def _look_at(snapshot: Snapshot, stage: Stage, key: str | None, recorded: Mappin
     if stage.name == "cell_masks" and (lost := _lost_views(snapshot, artifact)):
         return replace(step, state="outdated", why=f"The stored view of {', '.join(lost)} is gone.")
     if "blocked" in artifact.provenance.parameters:
-        return replace(step, why=f"A check stops what follows: {artifact.provenance.parameters['blocked']}")
+        return replace(step, state="stopped", why=str(artifact.provenance.parameters["blocked"]))
     return step
+
+
+def _nothing_to_read(snapshot: Snapshot, stage: Stage) -> str:
+    """Say why a stage that reads every key of an input has none: there is none, or a check stopped them."""
+    sets = {
+        one.asset: STAGES[one.asset].key_set for one in stage.upstream if one.via == "every" and one.asset in STAGES
+    }
+    stopped = [
+        f"{asset} of {key}"
+        for asset, key_set in sets.items()
+        for key in snapshot.keys(key_set or "")
+        if snapshot.artifact(asset, key) is not None
+    ]
+    if stopped:
+        return f"A check stopped all it could be made from: {', '.join(stopped)}."
+    return f"There is no {', '.join(upstream.asset for upstream in stage.upstream)} yet."
 
 
 def _recorded_versions(instance: dg.DagsterInstance, stage: Stage) -> dict[str | None, str]:

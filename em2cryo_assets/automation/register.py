@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from em2cryo_assets.partitions import MAX_PAIRS, field_of_cell
+from em2cryo_assets.partitions import MAX_PAIRS
 from em2cryo_assets.resources.inbox import KINDS
 from em2cryo_assets.resources.study import Study
 
@@ -57,7 +57,9 @@ def new_and_gone(study: Study, instance: dg.DagsterInstance) -> Registered:
             f"{', '.join(KINDS[kind])}."
             for path in study.inbox.unusable(kind)  # type: ignore[arg-type]
         ]
-    retired += [("cells", cell) for cell in _gone_cells(study, instance, live["fields"])]
+    back, gone = _changed_cells(study, instance, live["fields"])
+    added += [("cells", cell) for cell in back]
+    retired += [("cells", cell) for cell in gone]
     return Registered(tuple(added), tuple(retired), tuple(problems))
 
 
@@ -87,14 +89,9 @@ def _too_many(key: str) -> str:
     )
 
 
-def _gone_cells(study: Study, instance: dg.DagsterInstance, fields: set[str]) -> list[str]:
-    gone = []
-    listed: dict[str, set[str]] = {}
-    for cell in instance.get_dynamic_partitions("cells"):
-        field = field_of_cell(cell)
-        if field not in listed:
-            masks = study.store.current("cell_masks", field) if field in fields else None
-            listed[field] = set() if masks is None else set(masks.provenance.parameters["cells"])
-        if cell not in listed[field]:
-            gone.append(cell)
-    return gone
+def _changed_cells(study: Study, instance: dg.DagsterInstance, fields: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Cells without a key (their file was put back, and nothing needs to be made), and keys without a cell."""
+    masks = (study.store.current("cell_masks", field) for field in sorted(fields))
+    listed = {cell for one in masks if one is not None for cell in one.provenance.parameters["cells"]}
+    known = set(instance.get_dynamic_partitions("cells"))
+    return sorted(listed - known), sorted(known - listed)

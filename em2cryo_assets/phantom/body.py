@@ -4,6 +4,7 @@ Belongs here: mother, bud and neck; distances in nm that are exact near the surf
 constant distance has constant thickness along the normal. Does not belong here: what lies inside.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,16 @@ from numpy.typing import NDArray
 
 from em2cryo_assets.phantom.priors import draw
 
-__all__ = ["Body", "Lobe", "draw_body", "ellipsoid_distance", "random_rotation"]
+__all__ = [
+    "Body",
+    "Lobe",
+    "columns",
+    "draw_body",
+    "ellipsoid_distance",
+    "ellipsoid_of_columns",
+    "random_rotation",
+    "turned",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -26,6 +36,18 @@ def random_rotation(rng: np.random.Generator) -> FloatArray:
     q, r = np.linalg.qr(rng.normal(size=(3, 3)))
     q = q * np.sign(np.diag(r))
     return q if np.linalg.det(q) > 0 else -q
+
+
+def columns(points: FloatArray) -> FloatArray:
+    """Points (N, 3) as contiguous z, y, x (3, N), on which arithmetic runs three times as fast."""
+    return np.ascontiguousarray(points.T)
+
+
+def turned(zyx: FloatArray, rotation: FloatArray, centre: FloatArray) -> list[FloatArray]:
+    """Coordinates about a centre, turned by a rotation; (3, N) to three (N,) of the same precision."""
+    # Python numbers keep single precision single; matrix products of three rows are slower than nine sums.
+    z, y, x = (zyx[i] - float(centre[i]) for i in range(3))
+    return [float(row[0]) * z + float(row[1]) * y + float(row[2]) * x for row in rotation]
 
 
 def ellipsoid_distance(points: FloatArray, semi_axes: FloatArray, exact_within: float = 0.0) -> FloatArray:
@@ -46,24 +68,37 @@ def ellipsoid_distance(points: FloatArray, semi_axes: FloatArray, exact_within: 
     numpy.ndarray, float64, shape (N,)
         Distances; the zero level is exact everywhere.
     """
-    scaled = points / semi_axes
-    k0 = np.sqrt(np.einsum("ij,ij->i", scaled, scaled))
-    scaled /= semi_axes
-    k1 = np.maximum(np.sqrt(np.einsum("ij,ij->i", scaled, scaled)), 1e-30)
-    distance = np.where(k0 > 1e-9, k0 * (k0 - 1.0) / k1, -semi_axes.min())
-    near = np.flatnonzero(np.abs(distance) < min(exact_within, 0.6 * float(semi_axes.min())))
+    return ellipsoid_of_columns(list(columns(points)), semi_axes, exact_within)
+
+
+def ellipsoid_of_columns(zyx: list[FloatArray], semi_axes: FloatArray, exact_within: float = 0.0) -> FloatArray:
+    """`ellipsoid_distance` for three arrays (N,), in their own precision."""
+    a = [float(axis) for axis in semi_axes]
+    shortest = min(a)
+    scaled = [p * (1.0 / r) for p, r in zip(zyx, a, strict=True)]
+    k0 = np.sqrt(_squares(scaled))
+    k1 = np.sqrt(_squares([p * (1.0 / r) for p, r in zip(scaled, a, strict=True)]))
+    distance = np.where(k0 > 1e-6, k0 * (k0 - 1.0) / np.maximum(k1, 1e-30), -shortest)
+    near = np.flatnonzero(np.abs(distance) < min(exact_within, 0.6 * shortest))
     if near.size:
-        p, squared = points[near], semi_axes**2
-        t = np.maximum(distance[near] * k0[near] / k1[near], -0.85 * squared.min())
+        squared, bound = [r * r for r in a], shortest * shortest
+        p = [axis[near] for axis in zyx]
+        weighted = [(r * axis) ** 2 for r, axis in zip(a, p, strict=True)]
+        t = np.maximum(distance[near] * k0[near] / k1[near], -0.85 * bound)
         for _ in range(4):
-            shrunk = (semi_axes * p / (t[:, None] + squared)) ** 2
-            value = shrunk[:, 0] + shrunk[:, 1] + shrunk[:, 2] - 1.0
-            shrunk /= t[:, None] + squared
-            slope = -2.0 * (shrunk[:, 0] + shrunk[:, 1] + shrunk[:, 2])
-            t = np.maximum(t - value / slope, -0.95 * squared.min())
-        closest = squared * p / (t[:, None] + squared)
-        distance[near] = np.sign(distance[near]) * np.linalg.norm(p - closest, axis=1)
+            inverse = [1.0 / (t + s) for s in squared]
+            shrunk = [w * i * i for w, i in zip(weighted, inverse, strict=True)]
+            value = shrunk[0] + shrunk[1] + shrunk[2] - 1.0
+            slope = -2.0 * (shrunk[0] * inverse[0] + shrunk[1] * inverse[1] + shrunk[2] * inverse[2])
+            t = np.maximum(t - value / slope, -0.95 * bound)
+        # From the closest point s p / (t + s) to p is t p / (t + s).
+        way = [axis * t / (t + s) for axis, s in zip(p, squared, strict=True)]
+        distance[near] = np.copysign(np.sqrt(_squares(way)), distance[near])
     return distance
+
+
+def _squares(zyx: Sequence[FloatArray] | FloatArray) -> FloatArray:
+    return zyx[0] * zyx[0] + zyx[1] * zyx[1] + zyx[2] * zyx[2]
 
 
 @dataclass(frozen=True)
@@ -93,17 +128,20 @@ class Lobe:
     bump_degrees: tuple[int, ...]
     bump_heights_nm: FloatArray
 
-    def distance(self, points_nm: FloatArray, exact: bool) -> FloatArray:
-        """Signed distance in nm at (N, 3) points, negative inside."""
-        local = (points_nm - self.centre_nm) @ self.rotation.T
-        distance = ellipsoid_distance(local, self.semi_axes_nm, _EXACT_WITHIN_NM if exact else 0.0)
-        radius = np.sqrt(np.einsum("ij,ij->i", local, local))
+    def distance(self, zyx_nm: FloatArray, exact: bool) -> FloatArray:
+        """Signed distance in nm at columns (3, N), negative inside."""
+        local = turned(zyx_nm, self.rotation, self.centre_nm)
+        distance = ellipsoid_of_columns(local, self.semi_axes_nm, _EXACT_WITHIN_NM if exact else 0.0)
+        if not self.bump_degrees:
+            return distance
+        radius = np.sqrt(_squares(local))
         # Towards the centre the direction is undefined: let the bumps fade there.
-        fade = np.minimum(1.0, (radius / (0.5 * self.semi_axes_nm.min())) ** 2)
-        unit = local / np.maximum(radius, 1e-9)[:, None]
+        half = 0.5 * float(self.semi_axes_nm.min())
+        fade = np.minimum(1.0, np.square(radius * (1.0 / half)))
+        unit = 1.0 / np.maximum(radius, 1e-6)
         for axis, degree, height in zip(self.bump_directions, self.bump_degrees, self.bump_heights_nm, strict=True):
-            u = unit @ axis
-            distance -= height * fade * _legendre(degree, u)
+            u = (float(axis[0]) * local[0] + float(axis[1]) * local[1] + float(axis[2]) * local[2]) * unit
+            distance -= float(height) * fade * _legendre(degree, u)
         return distance
 
 
@@ -149,41 +187,46 @@ class Body:
         numpy.ndarray, float64, shape (N,)
             Distances in nm.
         """
-        distance, apart = self._blended(points_nm, exact)
+        return self.distance_of_columns(columns(points_nm), exact=exact)
+
+    def distance_of_columns(self, zyx_nm: FloatArray, *, exact: bool = True) -> FloatArray:
+        """`distance` for columns (3, N), in their own precision."""
+        distance, apart = self._blended(zyx_nm, exact)
         if exact and self.bud is not None:
             # Where two surfaces blend, the blend is no distance: walk to the surface and measure the way.
             # Points beside that zone may have their closest surface in it.
             near = np.abs(distance) < _EXACT_WITHIN_NM
             neck = np.flatnonzero(near & (apart < self.neck_nm + 1.5 * _EXACT_WITHIN_NM))
             if neck.size:
-                foot = points_nm[neck].copy()
+                # Slopes are differences over 2 nm: in double precision, whatever the points come in.
+                start = zyx_nm[:, neck].astype(np.float64)
+                foot = start.copy()
                 for _ in range(4):
                     slope = self._slope(foot, 2.0)
-                    steep = np.maximum(np.einsum("ij,ij->i", slope, slope), 0.05)
-                    foot -= (self._blended(foot, False)[0] / steep)[:, None] * slope
-                way = np.linalg.norm(points_nm[neck] - foot, axis=1)
-                distance[neck] = np.sign(distance[neck]) * np.maximum(way, np.abs(distance[neck]))
+                    steep = np.maximum(_squares(slope), 0.05)
+                    foot -= (self._blended(foot, False)[0] / steep) * slope
+                way = np.sqrt(_squares(start - foot))
+                distance[neck] = np.copysign(np.maximum(way, np.abs(distance[neck])), distance[neck])
         return distance
 
-    def _blended(self, points_nm: FloatArray, exact: bool) -> tuple[FloatArray, FloatArray]:
+    def _blended(self, zyx_nm: FloatArray, exact: bool) -> tuple[FloatArray, FloatArray]:
         """Smooth minimum of both lobes, and by how much their distances differ."""
-        mother = self.mother.distance(points_nm, exact)
+        mother = self.mother.distance(zyx_nm, exact)
         if self.bud is None:
             return mother, np.full_like(mother, np.inf)
-        bud = self.bud.distance(points_nm, exact)
+        bud = self.bud.distance(zyx_nm, exact)
         apart = np.abs(mother - bud)
-        blend = np.maximum(self.neck_nm - apart, 0.0) / self.neck_nm
+        blend = np.maximum(self.neck_nm - apart, 0.0) * (1.0 / self.neck_nm)
         return np.minimum(mother, bud) - 0.25 * self.neck_nm * blend * blend, apart
 
-    def _slope(self, points_nm: FloatArray, step_nm: float) -> FloatArray:
-        """Gradient of the blended distance (N, 3) from four values about each point."""
-        around = (points_nm[None] + step_nm * _TETRAHEDRON[:, None]).reshape(-1, 3)
-        values = self._blended(around, False)[0].reshape(4, -1)
-        return np.einsum("ki,kn->ni", _TETRAHEDRON, values) / (4.0 * step_nm)
+    def _slope(self, zyx_nm: FloatArray, step_nm: float) -> FloatArray:
+        """Gradient of the blended distance (3, N) from four values about each point."""
+        values = [self._blended(zyx_nm + step_nm * corner[:, None], False)[0] for corner in _TETRAHEDRON]
+        return np.tensordot(_TETRAHEDRON.T, np.stack(values), axes=1) / (4.0 * step_nm)
 
     def gradient(self, points_nm: FloatArray) -> FloatArray:
         """Direction of steepest ascent of the distance, unit vectors (N, 3)."""
-        slope = self._slope(points_nm, 2.0)
+        slope = self._slope(columns(points_nm), 2.0).T
         return slope / np.maximum(np.linalg.norm(slope, axis=1, keepdims=True), 1e-12)
 
     def half_extent_nm(self) -> float:

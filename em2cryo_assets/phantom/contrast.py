@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from em2cryo_assets.vocabulary import LABELS
 
-__all__ = ["CONTRASTS", "MATERIALS", "density", "jittered"]
+__all__ = ["CONTRASTS", "MATERIALS", "density", "jittered", "nominal"]
 
 MATERIALS: Final = (
     "outside",
@@ -112,9 +112,14 @@ def jittered(modality: str, rng: np.random.Generator, share: float = 0.03) -> ND
     numpy.ndarray, float32, shape (12,)
         In the order of `MATERIALS`.
     """
-    table = np.array([CONTRASTS[modality][name] for name in MATERIALS])
+    table = nominal(modality).astype(np.float64)
     factors = 1.0 + share * np.clip(rng.normal(size=len(table)), -2, 2)
     return np.asarray(table[0] + (table - table[0]) * factors, dtype=np.float32)
+
+
+def nominal(modality: str) -> NDArray[np.float32]:
+    """Density table without variation, float32, shape (12,), in the order of `MATERIALS`."""
+    return np.array([CONTRASTS[modality][name] for name in MATERIALS], dtype=np.float32)
 
 
 def density(coverage: NDArray[np.float32], table: NDArray[np.float32]) -> NDArray[np.float32]:

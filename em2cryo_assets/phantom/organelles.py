@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from em2cryo_assets.phantom.body import Body, ellipsoid_distance, random_rotation
+from em2cryo_assets.phantom.body import Body, columns, ellipsoid_of_columns, random_rotation, turned
 from em2cryo_assets.phantom.priors import PRIORS, draw
 
 __all__ = ["Nucleus", "Organelles", "Tube", "Vacuole", "draw_organelles"]
@@ -37,17 +37,16 @@ class Nucleus:
     rotation: FloatArray
     semi_axes_nm: FloatArray
 
-    def distance(self, points_nm: FloatArray) -> FloatArray:
-        """Signed distance in nm at (N, 3) points, negative inside."""
-        local = (points_nm - self.centre_nm) @ self.rotation.T
-        return ellipsoid_distance(local, self.semi_axes_nm)
+    def distance(self, zyx_nm: FloatArray) -> FloatArray:
+        """Signed distance in nm at columns (3, N), negative inside."""
+        return ellipsoid_of_columns(turned(zyx_nm, self.rotation, self.centre_nm), self.semi_axes_nm)
 
-    def nucleolus_distance(self, points_nm: FloatArray) -> FloatArray:
-        """Signed distance to the crescent that is the nucleolus, negative inside."""
-        local = (points_nm - self.centre_nm) @ self.rotation.T
+    def nucleolus_distance(self, zyx_nm: FloatArray, nucleus_nm: FloatArray) -> FloatArray:
+        """Signed distance to the crescent that is the nucleolus, given that to the nucleus; negative inside."""
+        z, y, x = turned(zyx_nm, self.rotation, self.centre_nm)
         radius = float(self.semi_axes_nm.min())
-        cap = np.linalg.norm(local - np.array([0.0, 0.0, 0.95 * radius]), axis=1) - 0.72 * radius
-        return np.maximum(cap, ellipsoid_distance(local, self.semi_axes_nm) + 45.0)
+        cap = np.sqrt(z * z + y * y + np.square(x - 0.95 * radius)) - 0.72 * radius
+        return np.maximum(cap, nucleus_nm + 45.0)
 
 
 @dataclass(frozen=True)
@@ -81,15 +80,15 @@ class Tube:
     nodes_nm: FloatArray
     radius_nm: float
 
-    def distance(self, points_nm: FloatArray, margin_nm: float) -> tuple[FloatArray, FloatArray]:
+    def distance(self, zyx_nm: FloatArray, margin_nm: float) -> tuple[FloatArray, FloatArray]:
         """Signed distance and position along the chain.
 
         Parameters
         ----------
-        points_nm : numpy.ndarray, shape (N, 3)
+        zyx_nm : numpy.ndarray, shape (3, N)
             Positions.
         margin_nm : float
-            Points farther than this from the bounding box are given a large distance.
+            Points farther than this from the tube may be given a large distance instead of theirs.
 
         Returns
         -------
@@ -98,29 +97,49 @@ class Tube:
         along : numpy.ndarray, shape (N,)
             Arc length from the first node to the closest point, nm.
         """
-        distance = np.full(len(points_nm), _FAR_NM)
-        along = np.zeros(len(points_nm))
-        reach = self.radius_nm + margin_nm
-        low, high = self.nodes_nm.min(axis=0) - reach, self.nodes_nm.max(axis=0) + reach
-        z, y, x = points_nm.T
-        near = np.flatnonzero(
-            (z > low[0]) & (z < high[0]) & (y > low[1]) & (y < high[1]) & (x > low[2]) & (x < high[2])
-        )
-        if not near.size:
+        distance = np.full_like(zyx_nm[0], _FAR_NM)
+        along = np.zeros_like(distance)
+        if not distance.size:
             return distance, along
-        p = points_nm[near]
-        best, where, start = np.full(len(p), _FAR_NM), np.zeros(len(p)), 0.0
+        reach = self.radius_nm + margin_nm
+        # Points come in blocks: segments that do not pass theirs are left out before any point is looked at.
+        low, high = zyx_nm.min(axis=1) - reach, zyx_nm.max(axis=1) + reach
+        start = 0.0
         for a, b in zip(self.nodes_nm[:-1], self.nodes_nm[1:], strict=True):
-            axis = b - a
-            length = float(np.linalg.norm(axis))
-            share = np.clip((p - a) @ axis / length**2, 0.0, 1.0)
-            way = p - a - share[:, None] * axis
-            gap = np.sqrt(np.einsum("ij,ij->i", way, way))
-            closer = gap < best
-            best[closer], where[closer] = gap[closer], start + share[closer] * length
+            length = float(np.linalg.norm(b - a))
+            if (np.maximum(a, b) >= low).all() and (np.minimum(a, b) <= high).all():
+                _closer(zyx_nm, a, b, start, length, reach, self.radius_nm, distance, along)
             start += length
-        distance[near], along[near] = best - self.radius_nm, where
         return distance, along
+
+
+def _closer(
+    zyx_nm: FloatArray,
+    a: FloatArray,
+    b: FloatArray,
+    start: float,
+    length: float,
+    reach: float,
+    radius: float,
+    distance: FloatArray,
+    along: FloatArray,
+) -> None:
+    """Update distance and position where this segment is the closest so far."""
+    inside = np.ones(distance.shape, dtype=bool)
+    for axis in range(3):
+        inside &= zyx_nm[axis] > float(min(a[axis], b[axis])) - reach
+        inside &= zyx_nm[axis] < float(max(a[axis], b[axis])) + reach
+    near = np.flatnonzero(inside)
+    if not near.size:
+        return
+    direction = [float(v) for v in (b - a)]
+    p = [zyx_nm[axis][near] - float(a[axis]) for axis in range(3)]
+    share = np.clip((p[0] * direction[0] + p[1] * direction[1] + p[2] * direction[2]) * (1.0 / length**2), 0.0, 1.0)
+    way = [p[axis] - share * direction[axis] for axis in range(3)]
+    gap = np.sqrt(way[0] * way[0] + way[1] * way[1] + way[2] * way[2]) - radius
+    closer = gap < distance[near]
+    chosen = near[closer]
+    distance[chosen], along[chosen] = gap[closer], start + share[closer] * length
 
 
 @dataclass(frozen=True)
@@ -147,12 +166,12 @@ class Organelles:
     droplet_centres_nm: FloatArray
     droplet_radii_nm: FloatArray
 
-    def vacuole_distance(self, points_nm: FloatArray, nucleus_nm: FloatArray, cortex_nm: FloatArray) -> FloatArray:
+    def vacuole_distance(self, zyx_nm: FloatArray, nucleus_nm: FloatArray, cortex_nm: FloatArray) -> FloatArray:
         """Distance to the vacuole, which gives way to nucleus and cortex.
 
         Parameters
         ----------
-        points_nm : numpy.ndarray, shape (N, 3)
+        zyx_nm : numpy.ndarray, shape (3, N)
             Positions.
         nucleus_nm : numpy.ndarray, shape (N,)
             Distance to the nucleus.
@@ -165,20 +184,24 @@ class Organelles:
             Negative inside, nm.
         """
         gap = PRIORS["gap"].mean
-        ball = np.linalg.norm(points_nm - self.vacuole.centre_nm, axis=1) - self.vacuole.radius_nm
+        ball = _to_centre(zyx_nm, self.vacuole.centre_nm) - self.vacuole.radius_nm
         return _smooth_max(_smooth_max(ball, gap - nucleus_nm, 160.0), cortex_nm + gap, 160.0)
 
-    def droplet_distance(self, points_nm: FloatArray) -> FloatArray:
-        """Distance to the nearest lipid droplet, (N,), nm, negative inside."""
-        distance = np.full(len(points_nm), _FAR_NM)
+    def droplet_distance(self, zyx_nm: FloatArray) -> FloatArray:
+        """Distance to the nearest lipid droplet, (3, N) to (N,), nm, negative inside."""
+        distance = np.full_like(zyx_nm[0], _FAR_NM)
         for centre, radius in zip(self.droplet_centres_nm, self.droplet_radii_nm, strict=True):
-            way = points_nm - centre
-            np.minimum(distance, np.sqrt(np.einsum("ij,ij->i", way, way)) - radius, out=distance)
+            np.minimum(distance, _to_centre(zyx_nm, centre) - float(radius), out=distance)
         return distance
 
 
+def _to_centre(zyx_nm: FloatArray, centre: FloatArray) -> FloatArray:
+    z, y, x = (zyx_nm[axis] - float(centre[axis]) for axis in range(3))
+    return np.sqrt(z * z + y * y + x * x)
+
+
 def _smooth_max(a: FloatArray, b: FloatArray, width: float) -> FloatArray:
-    blend = np.maximum(width - np.abs(a - b), 0.0) / width
+    blend = np.maximum(width - np.abs(a - b), 0.0) * (1.0 / width)
     return np.maximum(a, b) + 0.25 * width * blend * blend
 
 
@@ -240,7 +263,7 @@ def _place_nucleus(body: Body, equivalent: float, margin: float, rng: np.random.
         direction = rng.normal(size=3)
         direction /= np.linalg.norm(direction)
         centre = direction * rng.uniform(0.35, 0.62) * equivalent
-        if float(body.mother.distance(centre[None], True)[0]) < -(margin + float(semi_axes.max())):
+        if float(body.mother.distance(centre[:, None], True)[0]) < -(margin + float(semi_axes.max())):
             return Nucleus(centre, random_rotation(rng), semi_axes)
 
 
@@ -253,12 +276,13 @@ def _room(
     reach_nm: float,
 ) -> FloatArray:
     """Distance from each point to the nearest thing in the way, (N,), nm; tubes count up to `reach_nm`."""
-    outer = body.distance(points)
-    nucleus = bodies.nucleus.distance(points)
-    vacuole = bodies.vacuole_distance(points, nucleus, outer + cortex_depth_nm)
+    zyx = columns(points)
+    outer = body.distance_of_columns(zyx)
+    nucleus = bodies.nucleus.distance(zyx)
+    vacuole = bodies.vacuole_distance(zyx, nucleus, outer + cortex_depth_nm)
     room = np.minimum(np.minimum(-(outer + cortex_depth_nm), nucleus), vacuole)
     for tube in tubes:
-        np.minimum(room, tube.distance(points, reach_nm)[0], out=room)
+        np.minimum(room, tube.distance(zyx, reach_nm)[0], out=room)
     return room
 
 

@@ -1,7 +1,8 @@
 """A pile of dried cells under a scanning electron microscope.
 
-Belongs here: relief of single cells, cells dropped on one another, and the shading of the pile.
-Does not belong here: the shape of a cell (`scene`), bars burnt into the picture (`annotate`).
+Belongs here: cells dropped on one another, the truth about what is visible, and pictures of it.
+Does not belong here: the relief of one cell (`relief`), where cells fall (`fields`), other views of a pile
+(`views`), brightness (`sem.image_model`), what a specimen does by itself (`charging`).
 """
 
 from collections.abc import Sequence
@@ -9,144 +10,114 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from em2cryo_assets.phantom.counting import poisson_counts
-from em2cryo_assets.phantom.scene import Cell
+from em2cryo_assets.phantom.charging import GENTLE, Look, displayed, drifted, specimen_gain, texture, with_glare
+from em2cryo_assets.phantom.relief import Relief, resting_rotation, trace_relief
+from em2cryo_assets.sem.image_model import SemParameters, backscattered, counted, secondary_electrons
 
-__all__ = ["Pile", "Relief", "drop_cells", "resting_rotation", "sem_image", "trace_relief"]
+__all__ = [
+    "Canvas", "Pile", "Relief", "bse_images", "drop_cells", "resting_rotation", "sem_image", "trace_relief",
+    "visible_shares",
+]  # fmt: skip
 
-FloatArray = NDArray[np.float64]
 Float32Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Relief:
-    """One dried cell seen from above, about its own centre.
-
-    Parameters
-    ----------
-    top_nm, bottom_nm : numpy.ndarray, float32, shape (n, n)
-        Height of its upper and lower surface; NaN beside the cell.
-    normals : numpy.ndarray, float32, shape (3, n, n)
-        Outward unit normals (z, y, x) of the upper surface; 0 beside the cell.
-    """
-
-    top_nm: Float32Array
-    bottom_nm: Float32Array
-    normals: Float32Array
-
-
-@dataclass(frozen=True)
 class Pile:
-    """Cells lying on a support and on each other.
+    """Cells lying on a support and on each other: what a picture shows of them, and the truth about it.
 
     Parameters
     ----------
     height_nm : numpy.ndarray, float32, shape (y, x)
-        Of the visible surface above the support.
+        Of the visible surface, towards the beam.
     normals : numpy.ndarray, float32, shape (3, y, x)
-        Of the visible surface.
+        Of the visible surface, (z, y, x).
     owner : numpy.ndarray, int32, shape (y, x)
-        Number of the visible cell from 1, 0 where the support is visible.
+        Number of the visible cell from 1, 0 where the support is visible: the modal instance masks.
     visible : tuple of float
         Share of each cell's silhouette that is visible in the picture.
+    half_thickness_nm : numpy.ndarray, float32, shape (y, x)
+        Half the way from the visible cell's upper to its lower surface along the beam; 0 on the support.
+    depth_nm : numpy.ndarray, float32, shape (y, x)
+        Of the visible surface below the highest point in view, along the normal of the support.
+    centres_nm : numpy.ndarray, float64, shape (cells, 3)
+        Centre of each cell's mother, (z, y, x); z from the support, y and x from the picture's centre.
     """
 
     height_nm: Float32Array
     normals: Float32Array
     owner: NDArray[np.int32]
     visible: tuple[float, ...]
+    half_thickness_nm: Float32Array
+    depth_nm: Float32Array
+    centres_nm: NDArray[np.float64]
 
 
-def resting_rotation(rng: np.random.Generator, tilt_sd_deg: float = 25.0) -> FloatArray:
-    """Rotation (3, 3), cell frame to stage frame, of a cell that has settled.
-
-    The long axis lies near the plane of the support, in any direction; the roll is free.
-    """
-    tilt = np.deg2rad(np.clip(rng.normal(0.0, tilt_sd_deg), -80.0, 80.0))
-    azimuth = rng.uniform(0, 2 * np.pi)
-    long_axis = np.array([np.sin(tilt), np.cos(tilt) * np.sin(azimuth), np.cos(tilt) * np.cos(azimuth)])
-    side = np.cross(long_axis, rng.normal(size=3))
-    side /= np.linalg.norm(side)
-    return np.stack([np.cross(side, long_axis), side, long_axis], axis=1)
-
-
-def _march(
-    cell: Cell, rotation: FloatArray, shrink: float, y: FloatArray, x: FloatArray, reach: float, sign: float
-) -> Float32Array:
-    """Height at which vertical rays from above (sign +1) or below (-1) meet the cell; NaN where none."""
-    z = np.full(y.shape, sign * reach)
-    found = np.full(y.shape, np.nan)
-    active = np.arange(y.size)
-    for _ in range(90):
-        p = np.stack([z[active], y[active], x[active]], axis=1) @ rotation / shrink
-        distance = shrink * cell.outer_distance(p, exact=False)
-        hit = np.abs(distance) < 1.0
-        found[active[hit]] = z[active[hit]]
-        z[active] -= sign * 0.85 * distance
-        active = active[~hit & (sign * z[active] > -reach)]
-        if not active.size:
-            break
-    return found.astype(np.float32)
-
-
-def trace_relief(cell: Cell, rotation: FloatArray, shrink: float, pixel_size_nm: float) -> Relief:
-    """Upper and lower surface of a cell on the pixels of a picture, by sphere tracing (Hart 1996).
+class Canvas:
+    """A picture to which cells are added, nearest surface in front.
 
     Parameters
     ----------
-    cell : Cell
-        The scene.
-    rotation : numpy.ndarray, shape (3, 3)
-        Cell frame to stage frame.
-    shrink : float
-        Linear shrinkage by drying.
-    pixel_size_nm : float
-        Pixel side.
-
-    Returns
-    -------
-    Relief
-        Square arrays with an odd side, the cell's centre in the middle pixel.
+    height_nm : numpy.ndarray, float32, shape (y, x)
+        Height of the empty support; changed in place.
+    normal : sequence of float
+        Its unit normal (z, y, x).
     """
-    reach = shrink * (cell.body.half_extent_nm() + 150.0)
-    half = int(np.ceil(reach / pixel_size_nm))
-    axis = np.arange(-half, half + 1) * pixel_size_nm
-    y, x = (a.ravel() for a in np.meshgrid(axis, axis, indexing="ij"))
-    top = _march(cell, rotation, shrink, y, x, reach, 1.0)
-    # Rays that missed from above miss from below too.
-    bottom = np.full_like(top, np.nan)
-    hit = np.flatnonzero(np.isfinite(top))
-    bottom[hit] = _march(cell, rotation, shrink, y[hit], x[hit], reach, -1.0)
-    bottom = np.where(np.isnan(bottom), top, bottom)
-    p = np.stack([top[hit].astype(float), y[hit], x[hit]], axis=1) @ rotation / shrink
-    steps = 6.0 * np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]], float)
-    slope = np.zeros_like(p)
-    for step in steps:
-        slope += step * cell.outer_distance(p + step, exact=False)[:, None]
-    slope = slope @ rotation.T
-    slope /= np.linalg.norm(slope, axis=1, keepdims=True)
-    normals = np.zeros((3, top.size), dtype=np.float32)
-    normals[:, hit] = slope.T
-    side = axis.size
-    return Relief(top.reshape(side, side), bottom.reshape(side, side), normals.reshape(3, side, side))
+
+    def __init__(self, height_nm: Float32Array, normal: Sequence[float]) -> None:
+        self.height_nm = height_nm
+        self.normals = np.empty((3, *height_nm.shape), dtype=np.float32)
+        for axis in range(3):
+            self.normals[axis] = normal[axis]
+        self.owner = np.zeros(height_nm.shape, dtype=np.int32)
+        self.half_thickness_nm = np.zeros(height_nm.shape, dtype=np.float32)
+
+    def rest(self, relief: Relief, centre: tuple[int, int]) -> float:
+        """Height at which the centre of a cell comes to rest that falls at a pixel."""
+        outer, inner = _window(self.height_nm.shape, centre, relief.top_nm.shape[0])
+        bottom = relief.bottom_nm[inner]
+        here = np.isfinite(bottom)
+        return float(np.max(self.height_nm[outer][here] - bottom[here], initial=-np.inf))
+
+    def put(self, relief: Relief, centre: tuple[int, int], lift_nm: float, number: int) -> None:
+        """Draw a cell whose centre is at a pixel and a height; what lies behind stays visible."""
+        outer, inner = _window(self.height_nm.shape, centre, relief.top_nm.shape[0])
+        top = relief.top_nm[inner]
+        here = np.isfinite(top)
+        shown = here & (np.where(here, top, -np.inf) + lift_nm > self.height_nm[outer])
+        self.height_nm[outer][shown] = (top + lift_nm)[shown]
+        self.owner[outer][shown] = number
+        self.half_thickness_nm[outer][shown] = (0.5 * (top - relief.bottom_nm[inner]))[shown]
+        for axis in range(3):
+            self.normals[axis][outer][shown] = relief.normals[axis][inner][shown]
 
 
 def _window(
-    shape: tuple[int, int], centre: tuple[int, int], side: int
+    shape: tuple[int, ...], centre: tuple[int, int], side: int
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
     """Slices of the picture and of a patch centred at a pixel, cut at the picture's border."""
     half = side // 2
     outer, inner = [], []
     for n, c in zip(shape, centre, strict=True):
-        low, high = max(c - half, 0), min(c + half + 1, n)
-        outer.append(slice(low, max(high, low)))
-        inner.append(slice(low - c + half, max(high, low) - c + half))
+        low, high = max(c - half, 0), max(min(c + half + 1, n), max(c - half, 0))
+        outer.append(slice(low, high))
+        inner.append(slice(low - c + half, high - c + half))
     return (outer[0], outer[1]), (inner[0], inner[1])
 
 
-def drop_cells(reliefs: Sequence[Relief], centres: Sequence[tuple[int, int]], shape: tuple[int, int]) -> Pile:
+def visible_shares(owner: NDArray[np.int32], reliefs: Sequence[Relief]) -> tuple[float, ...]:
+    """Share of each silhouette that a map of owners shows."""
+    seen = np.bincount(owner.ravel(), minlength=len(reliefs) + 1)[1:]
+    return tuple(float(n) / max(float(np.isfinite(r.top_nm).sum()), 1.0) for n, r in zip(seen, reliefs, strict=True))
+
+
+def drop_cells(
+    reliefs: Sequence[Relief],
+    centres: Sequence[tuple[int, int]],
+    shape: tuple[int, int],
+    pixel_size_nm: float = 1.0,
+) -> Pile:
     """Drop cells one after another; each comes to rest where it first touches what lies below.
 
     Parameters
@@ -157,6 +128,8 @@ def drop_cells(reliefs: Sequence[Relief], centres: Sequence[tuple[int, int]], sh
         (y, x) pixel of each cell's centre, which may lie outside the picture.
     shape : tuple of int
         (y, x) pixels of the picture.
+    pixel_size_nm : float
+        Pixel side; only `Pile.centres_nm` needs it.
 
     Returns
     -------
@@ -165,32 +138,31 @@ def drop_cells(reliefs: Sequence[Relief], centres: Sequence[tuple[int, int]], sh
     """
     # Cells also rest on what lies beside the picture.
     pad = max(r.top_nm.shape[0] for r in reliefs) // 2
-    full = (shape[0] + 2 * pad, shape[1] + 2 * pad)
-    height = np.zeros(full, dtype=np.float32)
-    normals = np.zeros((3, *full), dtype=np.float32)
-    normals[0] = 1.0
-    owner = np.zeros(full, dtype=np.int32)
+    canvas = Canvas(np.zeros((shape[0] + 2 * pad, shape[1] + 2 * pad), dtype=np.float32), (1.0, 0.0, 0.0))
+    rests = []
     for number, (relief, centre) in enumerate(zip(reliefs, centres, strict=True), start=1):
-        outer, inner = _window(full, (centre[0] + pad, centre[1] + pad), relief.top_nm.shape[0])
-        top, bottom = relief.top_nm[inner], relief.bottom_nm[inner]
-        here = np.isfinite(top)
-        rest = float(np.max(height[outer][here] - bottom[here]))
-        shown = here & (np.where(here, top, -np.inf) + rest > height[outer])
-        height[outer][shown] = (top + rest)[shown]
-        owner[outer][shown] = number
-        for axis in range(3):
-            normals[axis][outer][shown] = relief.normals[axis][inner][shown]
+        at = (centre[0] + pad, centre[1] + pad)
+        rests.append(canvas.rest(relief, at))
+        canvas.put(relief, at, rests[-1], number)
     crop = (slice(pad, pad + shape[0]), slice(pad, pad + shape[1]))
-    seen = np.bincount(owner[crop].ravel(), minlength=len(reliefs) + 1)[1:]
-    visible = tuple(float(n) / float(np.isfinite(r.top_nm).sum()) for n, r in zip(seen, reliefs, strict=True))
-    return Pile(height[crop], normals[:, crop[0], crop[1]], owner[crop], visible)
+    height, owner = canvas.height_nm[crop], canvas.owner[crop]
+    middle = 0.5 * (np.array(shape) - 1.0)
+    flat = (np.array(centres, dtype=np.float64).reshape(-1, 2) - middle) * pixel_size_nm
+    return Pile(
+        height, canvas.normals[:, crop[0], crop[1]], owner, visible_shares(owner, reliefs),
+        canvas.half_thickness_nm[crop], height.max() - height, np.column_stack([rests, flat]),
+    )  # fmt: skip
 
 
-def sem_image(pile: Pile, pixel_size_nm: float, *, seed: int) -> NDArray[np.uint8]:
+def sem_image(
+    pile: Pile,
+    pixel_size_nm: float,
+    *,
+    seed: int,
+    parameters: SemParameters | None = None,
+    look: Look = GENTLE,
+) -> NDArray[np.uint8]:
     """Secondary-electron picture of a pile.
-
-    The yield rises with tilt as a power of the secant (Reimer 1998), the detector stands at one side,
-    crevices lose electrons, edges gain some; then spot, shot noise and line-to-line drift.
 
     Parameters
     ----------
@@ -200,38 +172,59 @@ def sem_image(pile: Pile, pixel_size_nm: float, *, seed: int) -> NDArray[np.uint
         Pixel side.
     seed : int
         Of charging, texture and noise.
+    parameters : SemParameters, optional
+        The microscope; those of `look` where missing.
+    look : Look
+        Charging, darkening with depth, glare and drift.
 
     Returns
     -------
     numpy.ndarray, uint8, shape (y, x)
         The picture without any bar.
     """
+    import torch
+
     rng = np.random.default_rng(seed)
-    shape = pile.height_nm.shape
-    bright = 1.0 + 0.10 * np.clip(rng.normal(size=int(pile.owner.max()) + 1), -2, 2)
-    nz, ny, nx = pile.normals
-    rough = ndimage.gaussian_filter(rng.standard_normal(shape), 1.2) + 1.5 * ndimage.gaussian_filter(
-        rng.standard_normal(shape), 5.0
-    )
-    light = (-0.8 * ny - 0.6 * nx) * 0.30
-    signal = (1.30 / (np.clip(nz, 0.0, 1.0) + 0.30)) ** 0.85 * (1.0 + light)
-    signal *= bright[pile.owner] * (1.0 + 0.06 * rough)
-    support = pile.owner == 0
-    film = ndimage.gaussian_filter(rng.standard_normal(shape), 30.0)
-    signal[support] = (0.55 * (1.0 + 0.05 * rough + 3.0 * film))[support]
-    # Crevices: compare each point with the mean height around it, at three distances.
-    closed = np.zeros(shape)
-    for reach_nm in (300.0, 900.0, 2200.0):
-        around = ndimage.gaussian_filter(pile.height_nm.astype(float), reach_nm / pixel_size_nm)
-        closed += np.clip((around - pile.height_nm) / reach_nm, 0.0, 1.2) / 3.0
-    signal *= 1.0 - 0.62 * np.clip(closed, 0.0, 1.0)
-    # What lies deep lies in the shadow of the pile; what stands out charges a little.
-    level = pile.height_nm / max(float(np.percentile(pile.height_nm, 99.5)), 1.0)
-    signal *= 0.72 + 0.42 * np.clip(level, 0.0, 1.0)
-    signal = ndimage.gaussian_filter(signal, 0.7)
-    signal *= 1.0 + 0.008 * rng.standard_normal((shape[0], 1))
-    dose = 160.0
-    signal = poisson_counts(np.clip(signal, 0.0, None) * dose, rng) / dose
-    signal = ndimage.gaussian_filter(signal, 0.5)
-    grey = np.clip(0.34 * signal, 0.0, None) ** 0.9
-    return np.clip(255.0 * grey + 6.0, 0, 255).astype(np.uint8)
+    parameters = look.microscope if parameters is None else parameters
+    gain = specimen_gain(pile.owner, pile.height_nm, pile.normals[0], pixel_size_nm, look, rng)
+    with torch.no_grad():
+        image = secondary_electrons(
+            torch.from_numpy(np.ascontiguousarray(pile.normals)),
+            torch.from_numpy(np.ascontiguousarray(pile.height_nm)),
+            pixel_size_nm,
+            parameters,
+            gain=torch.from_numpy(gain),
+            texture=torch.from_numpy(texture(pile.owner.shape, rng)),
+        ).numpy()
+    image = drifted(with_glare(image, pixel_size_nm, look), look, rng)
+    return displayed(counted(image, parameters, rng), look)
+
+
+def bse_images(pile: Pile, pixel_size_nm: float, *, seed: int, dose: float = 150.0) -> NDArray[np.uint8]:
+    """Pictures of a pile by the four quadrants of a backscattered-electron detector.
+
+    Parameters
+    ----------
+    pile : Pile
+        What is visible.
+    pixel_size_nm : float
+        Pixel side.
+    seed : int
+        Of the noise.
+    dose : float
+        Electrons counted a pixel at signal 1.
+
+    Returns
+    -------
+    numpy.ndarray, uint8, shape (4, y, x)
+        In the order of `sem.image_model.backscattered`; no charging, which hardly moves fast electrons.
+    """
+    import torch
+
+    rng = np.random.default_rng(seed)
+    parameters = SemParameters(dose=dose, gamma=1.0)
+    normals = torch.from_numpy(np.ascontiguousarray(pile.normals))
+    height = torch.from_numpy(np.ascontiguousarray(pile.height_nm))
+    with torch.no_grad():
+        images = [backscattered(normals, height, pixel_size_nm, quadrant, gain=0.8) for quadrant in range(4)]
+    return np.stack([displayed(counted(image, parameters, rng), GENTLE) for image in images])

@@ -42,7 +42,7 @@ class Prior:
 PRIORS: Final = MappingProxyType(
     {
         # -- the outer surface ------------------------------------------------------------------
-        "equivalent_radius": Prior(2250, 70, 2000, 2500, "nm", "diploid, 42 to 49 µm³: Jorgensen 2002, 2007; spread assumed"),
+        "equivalent_radius": Prior(2250, 70, 2000, 2500, "nm", "diploid, 42 to 49 µm³: Jorgensen 2007; spread assumed"),
         "axis_ratio": Prior(1.17, 0.06, 1.02, 1.40, "", "long over middle axis; assumed, Jorgensen 2002"),
         "short_over_middle": Prior(0.95, 0.03, 0.86, 1.00, "", _ASSUMED),
         "egg": Prior(0.020, 0.010, 0.0, 0.045, "", "pear shape, share of the radius; assumed"),

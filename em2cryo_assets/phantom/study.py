@@ -59,8 +59,7 @@ def write_study(
     folder: Path,
     *,
     seed: int = DEMO_SEED,
-    fields: int = 2,
-    cells_per_field: int = 13,
+    cells_of_fields: Sequence[int] = (13, 13),
     sections: int = 20,
     lamellae: int = 8,
     whole_cells: int = 12,
@@ -77,8 +76,9 @@ def write_study(
         and ``truth.json`` is written beside the inbox, for tests.
     seed : int
         The same seed gives the same bytes.
-    fields, cells_per_field : int
-        SEM pictures, alternately PNG with a burnt-in scale bar and TIFF with tags and data bar.
+    cells_of_fields : sequence of int
+        Number of cells in each SEM picture; pictures are alternately PNG with a burnt-in scale bar and TIFF
+        with tags and data bar.
     sections : int
         TEM sections, two to a block.
     lamellae : int
@@ -97,7 +97,7 @@ def write_study(
         (folder / "inbox" / kind).mkdir(parents=True, exist_ok=True)
     truth: dict[str, Any] = {}
     paths = [
-        *_write_fields(folder / "inbox" / "sem", seeds, fields, cells_per_field, truth),
+        *_write_fields(folder / "inbox" / "sem", seeds, cells_of_fields, truth),
         *_write_sections(folder / "inbox" / "tem", seeds, sections, truth),
         *_write_lamellae(folder / "inbox" / "tomogram", seeds, lamellae, truth),
         *_write_whole_cells(folder / "inbox" / "tomogram", seeds, whole_cells, truth),
@@ -122,10 +122,10 @@ def _live_diameter_um(seeds: _Seeds) -> float:
     return round(float(np.mean(diameters)), 2)
 
 
-def _write_fields(folder: Path, seeds: _Seeds, count: int, cells: int, truth: dict[str, Any]) -> list[Path]:
-    live_um = _live_diameter_um(seeds) if count else 0.0
+def _write_fields(folder: Path, seeds: _Seeds, counts: Sequence[int], truth: dict[str, Any]) -> list[Path]:
+    live_um = _live_diameter_um(seeds) if counts else 0.0
     paths = []
-    for field in range(count):
+    for field, cells in enumerate(counts):
         rng = np.random.default_rng(seeds("layout", field))
         shrink = draw("drying_linear", rng)
         members = [draw_cell(seeds("sem", field, i)) for i in range(cells)]

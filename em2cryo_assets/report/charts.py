@@ -78,7 +78,7 @@ def interval_chart(row: Mapping[Any, Any]) -> str:
         f'<rect class="band1" x="{left(1):.1f}" y="3" width="{at(delta) - left(1):.1f}" height="22"/>',
         '<line class="zero" x1="110" x2="110" y1="0" y2="28"/>',
     ]
-    if all(map(_is_number, ends)):
+    if all(map(_is_end, ends)):
         low, high = float(ends[0]), float(ends[1])
         parts.append(f'<line class="span" x1="{at(low):.1f}" x2="{at(high):.1f}" y1="14" y2="14"/>')
         parts += [_end(at(low), low / delta, -1), _end(at(high), high / delta, 1)]
@@ -95,7 +95,9 @@ def interval_chart(row: Mapping[Any, Any]) -> str:
 
 
 def _end(x: float, in_margins: float, side: int) -> str:
-    if abs(in_margins) > _REACH and math.copysign(1, in_margins) == side:
+    if abs(in_margins) > _REACH:
+        if math.copysign(1, in_margins) != side:  # the whole interval lies beyond: the other end draws the arrow
+            return ""
         tip = x + side * 5
         return f'<path class="tip" d="M{tip - side * 9:.1f} 8.5L{tip:.1f} 14L{tip - side * 9:.1f} 19.5"/>'
     return f'<line class="span" x1="{x:.1f}" x2="{x:.1f}" y1="9" y2="19"/>'
@@ -175,7 +177,7 @@ def depth_chart(depth: pd.DataFrame) -> str:
     order = [name for name in LABELS if name in share.columns and name != "outside"]
     positions = np.linspace(46, 446, len(share))
     base = np.zeros(len(share))
-    parts = []
+    parts, names = [], []
     for name in order:
         upper = base + share[name].to_numpy()
         edge = [f"{x:.1f},{174 - 160 * y:.1f}" for x, y in zip(positions, upper, strict=True)]
@@ -186,11 +188,12 @@ def depth_chart(depth: pd.DataFrame) -> str:
         )
         middle = int(np.argmax(upper - base))
         if (upper - base)[middle] > 0.09:
-            anchor = "start" if middle == 0 else "end" if middle == len(share) - 1 else "middle"
-            x = positions[middle] + {"start": 5, "middle": 0, "end": -5}[anchor]
+            half = 4 * len(words) + 5  # about half its width: no name may leave the frame
+            x = float(np.clip(positions[middle], positions[0] + half, positions[-1] - half))
             y = 178 - 80 * (upper + base)[middle]
-            parts.append(f'<text class="on" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{words}</text>')
+            names.append(f'<text class="on" x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{words}</text>')
         base = upper
+    parts += names  # above all areas
     for tick in (0, 0.5, 1):
         parts.append(f'<text x="38" y="{178 - 160 * tick:.1f}" text-anchor="end">{100 * tick:g} %</text>')
     parts.append('<text x="46" y="194">wall</text><text x="446" y="194" text-anchor="end">centre of the cell</text>')
@@ -211,6 +214,14 @@ def _label_name(label: Any) -> str:
     if isinstance(label, str):
         return label
     return next((name for name, code in LABELS.items() if code == label), str(label))
+
+
+def _is_end(value: Any) -> bool:
+    """Whether it ends an interval; a one-sided one ends at infinity."""
+    try:
+        return not math.isnan(float(value))
+    except (TypeError, ValueError):
+        return False
 
 
 def _is_number(value: Any) -> bool:

@@ -38,7 +38,8 @@ class Opened:
         return [one for one in self.requests if not one.startswith(("file:", "data:", "blob:"))]
 
 
-@pytest.fixture(scope="session")
+# By module: playwright keeps an event loop running, in which nothing else in this process can run its own.
+@pytest.fixture(scope="module")
 def playwright_here() -> Iterator[Any]:
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if not CHROMIUM.exists():
@@ -47,21 +48,21 @@ def playwright_here() -> Iterator[Any]:
         yield driver
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(playwright_here: Any) -> Iterator[Any]:
     browser = playwright_here.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS + WEBGL)
     yield browser
     browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium_without_webgl(playwright_here: Any) -> Iterator[Any]:
     browser = playwright_here.chromium.launch(executable_path=str(CHROMIUM), args=[*FLAGS, "--disable-3d-apis"])
     yield browser
     browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def made_up() -> ModuleType:
     place = Path(__file__).parents[1] / "report" / "made_up.py"
     spec = importlib.util.spec_from_file_location("made_up", place)
@@ -70,7 +71,7 @@ def made_up() -> ModuleType:
     return module
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def reports(made_up: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("reports")
     studies = {

@@ -71,6 +71,12 @@ def cell() -> Mesh:
 
 
 @pytest.fixture(scope="session")
+def thin() -> Mesh:
+    """As thin as the sliver of a cell that the border of a field leaves."""
+    return ellipsoid(420.0, 400.0, 1050.0)
+
+
+@pytest.fixture(scope="session")
 def budded() -> Mesh:
     """Mother and bud as one star-shaped surface with a neck."""
     mother = ellipsoid(1.0, 1.0, 1.0)

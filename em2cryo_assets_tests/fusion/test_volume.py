@@ -40,6 +40,11 @@ def test_labelled_volume_holds_at_a_neck(budded, make_atlas):
     assert np.count_nonzero(labels) * VOXEL_NM**3 / 1e9 == pytest.approx(volume_um3(budded), rel=0.01)
 
 
+def test_labelled_volume_holds_in_a_thin_body(thin):
+    labels = _arrays(fuse(plan_fusion(thin, None, voxel_nm=VOXEL_NM, seed=3, realisations=1)))[1]
+    assert np.count_nonzero(labels) * VOXEL_NM**3 / 1e9 == pytest.approx(volume_um3(thin), rel=0.01)
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
 @pytest.mark.parametrize("shape", ["cell", "budded"])
 def test_fractions_of_the_atlas_come_back(shape, seed, make_atlas, request):

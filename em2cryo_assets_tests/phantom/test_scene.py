@@ -28,7 +28,7 @@ def test_organelles_overlap_neither_each_other_nor_the_cortex(seed):
     cell = draw_cell(seed)
     points = inside_box(cell)
     smooth = cell.body.distance(points)
-    distances = cell._body_distances(points, smooth, 500.0)
+    distances = cell._body_distances(points.T, smooth, 500.0)
     inside = np.stack([distances[name] < 0 for name in ORGANELLES])
     assert inside.sum(axis=0).max() == 1
     assert np.all(smooth[inside.any(axis=0)] < -cell.wall_nm - PRIORS["membrane_thickness"].mean)
@@ -43,7 +43,7 @@ def test_bodies_keep_the_least_distance(seed):
         apart = np.linalg.norm(centres - centres[i], axis=1) - radii - radii[i]
         assert np.all(np.delete(apart, i) >= gap - 1e-6)
         for tube in organelles.tubes:
-            assert tube.distance(centres[i : i + 1], 1e5)[0][0] - radii[i] >= gap - 1e-6
+            assert tube.distance(centres[i : i + 1].T, 1e5)[0][0] - radii[i] >= gap - 1e-6
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -13,7 +13,7 @@ from em2cryo_assets.formats.sidecar import read_sidecar
 from em2cryo_assets.phantom.study import write_study
 
 DEMO = Path(__file__).parents[2] / "data" / "demo"
-COUNTS = {"fields": 2, "cells_per_field": 3, "sections": 1, "lamellae": 1, "whole_cells": 1}
+COUNTS = {"cells_of_fields": (3, 3), "sections": 1, "lamellae": 1, "whole_cells": 1}
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -37,14 +37,14 @@ def test_second_run_writes_the_same_bytes(study, tmp_path):
 
 
 def test_a_file_depends_on_its_own_number_only(study, tmp_path):
-    write_study(tmp_path, seed=7, fields=0, sections=2, lamellae=0, whole_cells=0)
+    write_study(tmp_path, seed=7, cells_of_fields=(), sections=2, lamellae=0, whole_cells=0)
     name = "inbox/tem/section-01.png"
     assert (tmp_path / name).read_bytes() == (study[0] / name).read_bytes()
     assert (tmp_path / "inbox/tem/section-02.png").read_bytes() != (study[0] / name).read_bytes()
 
 
 def test_another_seed_gives_other_cells(study, tmp_path):
-    write_study(tmp_path, seed=8, fields=0, sections=1, lamellae=0, whole_cells=0)
+    write_study(tmp_path, seed=8, cells_of_fields=(), sections=1, lamellae=0, whole_cells=0)
     name = "inbox/tem/section-01.png"
     assert (tmp_path / name).read_bytes() != (study[0] / name).read_bytes()
 
@@ -115,7 +115,7 @@ def test_demo_study_is_small_and_complete():
 
 @needs_demo
 def test_demo_study_is_what_the_code_makes(tmp_path):
-    write_study(tmp_path, fields=0, sections=1, lamellae=1, whole_cells=0)
+    write_study(tmp_path, cells_of_fields=(), sections=1, lamellae=1, whole_cells=0)
     section = "inbox/tem/section-01.png"
     made, kept = (grey(root / section) for root in (tmp_path, DEMO))
     assert _share_of_other_pixels(made, kept) < 1e-3

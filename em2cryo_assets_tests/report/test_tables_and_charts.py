@@ -36,6 +36,12 @@ def test_an_interval_is_inside_the_band_exactly_when_it_is_inside_the_margin(mid
 def test_what_lies_beyond_the_frame_ends_in_an_arrow_and_a_distance_has_one_side():
     assert 'class="tip"' in interval_chart(row(high=9.0))
     assert 'class="tip"' not in interval_chart(row())
+    unbounded = interval_chart(row(low=-float("inf")))
+    assert unbounded.count('class="tip"') == 1
+    assert 'class="span"' in unbounded
+    beyond = interval_chart(row(low=-30.0, difference=-25.0, high=-20.0))
+    assert beyond.count('class="tip"') == 1  # and no second end at the frame
+    assert beyond.count('class="span"') == 1
     assert band(interval_chart(row(characteristic="power_spectrum")))[0] < band(interval_chart(row()))[0]
 
 
