@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("ground", "phantom")
+NAMES = ("ground", "phantom", "realism")
 
 
 def main(names: list[str]) -> int:
