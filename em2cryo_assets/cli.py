@@ -38,7 +38,7 @@ def add(kind: Kind, files: tuple[Path, ...], key: str | None) -> None:
     """Copy raw FILES and their sidecars (<file name>.toml) into the inbox."""
     if key is not None and len(files) > 1:
         raise click.UsageError("--key goes with one file.")
-    inbox, refused = open_study().inbox, 0
+    inbox, refused = _study().inbox, 0
     for file in files:
         try:
             raw = inbox.add(kind, file, key=key)
@@ -58,9 +58,14 @@ def run(quiet: bool) -> None:
     from em2cryo_assets.resources.compute import compute_from_environment
 
     study = _study()
+    compute = compute_from_environment()
+    try:
+        compute.workers()
+    except ValueError as error:
+        raise click.ClickException(f"EM2CRYO_COMPUTE: {error}") from error
     with _instance(study) as instance:
         tell = (lambda line: None) if quiet else click.echo
-        outcome = bring_up_to_date(study, instance, compute_from_environment(), tell)
+        outcome = bring_up_to_date(study, instance, compute, tell)
     for problem in outcome.problems:
         click.echo(f"! {problem}", err=True)
     click.echo(f"{outcome.materialized} materializations")

@@ -51,6 +51,25 @@ class ComputeResource(dg.ConfigurableResource["ComputeResource"]):
             raise ValueError(f"device = {self.device!r}, but torch sees no CUDA device; set EM2CRYO_DEVICE=cpu.")
         return self.device
 
+    def workers(self) -> int:
+        """Number of worker processes to start; none with ``threads`` or the address of a scheduler.
+
+        Raises
+        ------
+        ValueError
+            If ``scheduler`` is none of the documented forms.
+        """
+        if self.scheduler == _THREADS or "://" in self.scheduler:
+            return 0
+        name, colon, count = self.scheduler.partition(":")
+        if name == _PROCESSES and not colon:
+            return len(os.sched_getaffinity(0))
+        if name != _PROCESSES or not (count.isascii() and count.isdigit()) or int(count) == 0:
+            raise ValueError(
+                f"scheduler = {self.scheduler!r} is not understood; use threads, processes, processes:N or tcp://…"
+            )
+        return int(count)
+
     @contextlib.contextmanager
     def client(self) -> Iterator[Any | None]:
         """A dask client for batches of keys; None with ``threads`` (batches then run in this process).
@@ -60,7 +79,7 @@ class ComputeResource(dg.ConfigurableResource["ComputeResource"]):
         ValueError
             If ``scheduler`` is none of the documented forms.
         """
-        if self.scheduler == _THREADS:
+        if not self.workers() and "://" not in self.scheduler:
             yield None
             return
         from distributed import Client, LocalCluster
@@ -69,16 +88,15 @@ class ComputeResource(dg.ConfigurableResource["ComputeResource"]):
             with Client(self.scheduler) as client:
                 yield client
             return
-        name, _, count = self.scheduler.partition(":")
-        if name != _PROCESSES or (count and not count.isdigit()) or count == "0":
-            raise ValueError(
-                f"scheduler = {self.scheduler!r} is not understood; use threads, processes, processes:N or tcp://…"
-            )
-        workers = int(count) if count else len(os.sched_getaffinity(0))
-        # One thread a worker: Dagster's in-process runs deadlock when two share a process.
+        # One thread a worker: Dagster's in-process runs deadlock when two share a process. Port 0 is any free port;
+        # without an address, dask would take its usual one and complain where another study has it.
         with (
             LocalCluster(
-                n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
+                n_workers=self.workers(),
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",
             ) as cluster,
             Client(cluster) as client,
         ):

@@ -7,6 +7,7 @@ Does not belong here: what is computed (`assets`) or when (`automation`).
 import hashlib
 import importlib.resources
 import json
+import math
 import os
 import tomllib
 from dataclasses import asdict, dataclass, fields
@@ -147,7 +148,7 @@ def _read_settings(path: Path) -> Settings:
     for name, value in given.items():
         if name not in kinds:
             raise InputError(path, f"{name!r} is not a setting.", f"known are {', '.join(kinds)}.")
-        number = isinstance(value, int | float) and not isinstance(value, bool)
+        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         if not number or value < (0 if name == "seed" else 1) or (kinds[name] is int and value != int(value)):
             raise InputError(path, f"{name} = {value!r} is not possible.", f"give a positive {kinds[name].__name__}.")
     return Settings(**{name: kinds[name](value) for name, value in given.items()})

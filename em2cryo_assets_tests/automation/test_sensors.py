@@ -7,6 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from em2cryo_assets.automation.register import register
 from em2cryo_assets.automation.sensors import inbox_sensor
 from em2cryo_assets.resources.study import StudyResource
 from em2cryo_assets_tests.integration.tiny_study import TinyStudy, cells_in_rows, copied, draw_labels, put_field
@@ -45,7 +46,8 @@ def test_a_new_file_gets_a_key_and_one_run_for_its_version(tiny: TinyStudy) -> N
     raw = tiny.study.inbox.require("sem", "field-2")
     assert str(run.run_key).startswith(f"sem:field-2:{tiny.study.inbox.digest(raw)[:16]}")
     assert keys_and_runs(tiny)[1][0].run_key == run.run_key  # Dagster drops a run key it has seen
-    tiny.run()
+    register(tiny.study, tiny.instance)
+    tiny.make("field-2", "sem_field", "cell_masks")
     assert isinstance(evaluate(tiny), dg.SkipReason)
     put_field(tiny.inbox, path.name, cells_in_rows(1, 1, seed=3)[0])
     requests, (again,) = keys_and_runs(tiny)
@@ -63,11 +65,11 @@ def test_a_changed_sidecar_is_a_new_version(tiny: TinyStudy) -> None:
 
 def test_changed_labels_are_a_new_version(tiny: TinyStudy) -> None:
     Path(f"{tiny.inbox / 'sem' / 'field-01.tif'}.labels.tif").unlink()
-    tiny.run()
+    tiny.make("field-01", "sem_field", "cell_masks")
     draw_labels(tiny.inbox / "sem" / "field-01.tif", cells_in_rows(1, 1)[1])
     requests, (run,) = keys_and_runs(tiny)
     assert (requests, run.partition_key) == ([], "field-01")
-    tiny.run()
+    tiny.make("field-01", "sem_field", "cell_masks")
     assert isinstance(evaluate(tiny), dg.SkipReason)
     Path(f"{tiny.inbox / 'sem' / 'field-01.tif'}.labels.tif").unlink()
     requests, (back,) = keys_and_runs(tiny)
@@ -84,7 +86,7 @@ def test_a_file_put_back_as_it_was_runs_again(tiny: TinyStudy) -> None:
         _, (run,) = keys_and_runs(tiny)
         assert run.run_key not in seen  # Dagster would drop it
         seen.add(run.run_key)
-        tiny.run()
+        tiny.make("field-01", "sem_field", "cell_masks")
 
 
 def test_labels_beside_a_tomogram_are_not_read_and_ask_for_nothing(tiny: TinyStudy) -> None:

@@ -21,7 +21,7 @@ from em2cryo_assets_tests.integration.tiny_study import (
     put_field,
 )
 
-pytestmark = pytest.mark.slow  # the shared study alone takes half a minute
+pytestmark = pytest.mark.slow  # making the shared study takes most of the time
 
 CROWD = "field-01.tif"
 
@@ -36,7 +36,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             put_field(tiny.inbox, f"field-{number:02d}.tif", cells_in_rows(1, 1, seed=number)[0])
         put_demo(tiny.inbox, "tem", "section-01.png")
         put_demo(tiny.inbox, "tomogram", "lamella-02.mrc")
-        outcome, computed = tiny.run()
+        outcome, computed = tiny.run("processes:2")  # twice as fast, and the same bytes (test_processes)
         assert outcome.problems == ()
         assert outcome.materialized == sum(n for (asset, _), n in computed.items() if asset != "cell_view")
         assert len(tiny.live("cells")) == 29
@@ -162,7 +162,7 @@ def test_labels_drawn_by_a_person_are_recorded_as_such(tiny: TinyStudy) -> None:
     assert masks.provenance.parameters["human"] is False
     found = (cells_in_rows(1, 1, seed=2)[1] > 0).astype(np.uint16)
     draw_labels(tiny.inbox / "sem" / "field-02.tif", found)
-    tiny.run()
+    tiny.make("field-02", "cell_masks")
     masks = tiny.study.store.current("cell_masks", "field-02")
     assert masks is not None
     assert masks.provenance.parameters["human"] is True
@@ -173,7 +173,7 @@ def test_labels_drawn_by_a_person_are_recorded_as_such(tiny: TinyStudy) -> None:
     assert event.asset_materialization is not None
     assert event.asset_materialization.metadata["drawn_by"].value == "a person"
     Path(f"{tiny.inbox / 'sem' / 'field-02.tif'}.labels.tif").unlink()
-    tiny.run()
+    tiny.make("field-02", "cell_masks")
     masks = tiny.study.store.current("cell_masks", "field-02")
     assert masks is not None
     assert masks.provenance.parameters["human"] is False

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from em2cryo_assets.assets.lineage import STAGES
-from em2cryo_assets.automation.batches import Outcome, bring_up_to_date
+from em2cryo_assets.automation.batches import Chain, Outcome, bring_up_to_date, materialize_chain
 from em2cryo_assets.automation.plan import Step, make_plan
 from em2cryo_assets.resources.compute import ComputeResource
 from em2cryo_assets.resources.study import Study, open_study
@@ -97,6 +97,12 @@ class TinyStudy:
                 self.study, self.instance, ComputeResource(scheduler=scheduler), lambda line: None
             )
         return outcome, self.computed() - before
+
+    def make(self, key: str, *assets: str) -> None:
+        """Run some assets of one key, and nothing of what follows."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("EM2CRYO_DATA", str(self.study.root))
+            assert materialize_chain(Chain(key, assets), self.instance).materialized == assets
 
     def computed(self) -> Computed:
         """Materialization events by asset and key."""
