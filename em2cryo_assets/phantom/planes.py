@@ -1,18 +1,54 @@
-"""Random planes through cells, as a microtome and an ion beam make them.
+"""Planes through cells, as a microtome and an ion beam make them.
 
-Belongs here: drawing planes with the probabilities that stereology needs. Does not belong here: pictures.
+Belongs here: planes, and drawing them with the probabilities that stereology needs. Does not belong here: pictures.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from em2cryo_assets.phantom.body import Body, random_rotation
-from em2cryo_assets.phantom.microscopes import Plane
+from em2cryo_assets.phantom.protocol import Surface
 
-__all__ = ["deep_plane", "profile_extent_nm", "random_plane", "wall_plane"]
+__all__ = ["Plane", "centred", "deep_plane", "profile_extent_nm", "random_plane", "wall_plane"]
 
 FloatArray = NDArray[np.float64]
 _PROBE_NM = 60.0
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A plane through a cell, with directions in it.
+
+    Parameters
+    ----------
+    centre_nm : numpy.ndarray, shape (3,)
+        Point of the plane that becomes the middle of the picture, in the frame of the cell (z, y, x).
+    axes : numpy.ndarray, shape (3, 3)
+        Rows are unit vectors: normal, picture's y, picture's x.
+    """
+
+    centre_nm: FloatArray
+    axes: FloatArray
+
+    def points_nm(self, z_nm: FloatArray, y_nm: FloatArray, x_nm: FloatArray) -> FloatArray:
+        """Positions in the cell's frame of a grid in the picture's frame, (Z, Y, X, 3), nm."""
+        points = np.empty((len(z_nm), len(y_nm), len(x_nm), 3))
+        points[:] = self.centre_nm
+        points += z_nm[:, None, None, None] * self.axes[0]
+        points += y_nm[:, None, None] * self.axes[1]
+        points += x_nm[:, None] * self.axes[2]
+        return points
+
+    def lifted_nm(self, z_nm: float, yx_nm: FloatArray) -> FloatArray:
+        """Positions in the cell's frame of points (..., 2) of the picture's frame at one height, (..., 3), nm."""
+        return np.asarray(self.centre_nm + z_nm * self.axes[0] + yx_nm @ self.axes[1:])
+
+
+def centred(count: int, step: float) -> FloatArray:
+    """Positions of `count` samples about 0, `step` apart."""
+    return (np.arange(count, dtype=np.float64) - 0.5 * (count - 1)) * step
 
 
 def _support_nm(body: Body, direction: FloatArray) -> float:
@@ -118,12 +154,12 @@ def _eroded(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return out
 
 
-def deep_plane(body: Body, rng: np.random.Generator, clearance_nm: float) -> Plane:
+def deep_plane(body: Surface, rng: np.random.Generator, clearance_nm: float) -> Plane:
     """Place a lamella so deep in the cell that no wall is in view.
 
     Parameters
     ----------
-    body : Body
+    body : Surface
         Outer surface of the cell.
     rng : numpy.random.Generator
         Source of randomness; its state advances.

@@ -1,7 +1,8 @@
 """Simulated pictures as the raw files that instruments leave behind.
 
 Belongs here: PNG, TIFF with Thermo/FEI tags and MRC, byte for byte the same for the same pixels.
-Does not belong here: reading them (`formats`, `cryoet.mrc`), what is in them (`study`).
+Does not belong here: reading them (`formats`, `cryoet.mrc`), what is in them (`study`), the metadata of a tilt series
+(`tilt_files`).
 """
 
 import gzip
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["write_fei_tiff", "write_mrc", "write_png"]
+__all__ = ["write_fei_tiff", "write_mrc", "write_png", "write_stack"]
 
 _FEI_TAG = 34682
 
@@ -98,17 +99,47 @@ def write_mrc(path: Path, volume: NDArray[np.int8], *, voxel_nm: float, label: s
     pathlib.Path
         `path`.
     """
-    import mrcfile
-
     zipped = path.name.endswith(".gz")
     plain = path.with_name(path.name.removesuffix(".gz"))
-    with mrcfile.new(plain, overwrite=True) as mrc:
-        mrc.set_data(volume)
-        mrc.set_volume()
-        mrc.voxel_size = voxel_nm * 10.0
-        mrc.header.nlabl = 1
-        mrc.header.label = np.array([label] + [""] * 9, dtype="S80")
+    _write_mrc(plain, volume, 10.0 * voxel_nm, label, stack=False)
     if zipped:
         path.write_bytes(gzip.compress(plain.read_bytes(), 9, mtime=0))
         plain.unlink()
     return path
+
+
+def write_stack(path: Path, views: NDArray[np.int16], *, pixel_nm: float, label: str) -> Path:
+    """Write a stack of images as MRC.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        File to write.
+    views : numpy.ndarray, int16, shape (n, y, x)
+        Stored as mode 1, marked as an image stack.
+    pixel_nm : float
+        Pixel side; the header holds ångström.
+    label : str
+        First text label of the header.
+
+    Returns
+    -------
+    pathlib.Path
+        `path`.
+    """
+    _write_mrc(path, views, 10.0 * pixel_nm, label, stack=True)
+    return path
+
+
+def _write_mrc(path: Path, data: NDArray[Any], voxel_angstrom: float, label: str, *, stack: bool) -> None:
+    import mrcfile
+
+    with mrcfile.new(path, overwrite=True) as mrc:
+        mrc.set_data(data)
+        if stack:
+            mrc.set_image_stack()
+        else:
+            mrc.set_volume()
+        mrc.voxel_size = voxel_angstrom
+        mrc.header.nlabl = 1
+        mrc.header.label = np.array([label] + [""] * 9, dtype="S80")

@@ -2,7 +2,7 @@
 
 Belongs here: how many pictures of which kind, from which cells, with which settings; what an electron
 microscopist would have written beside them; and the truth, outside the inbox.
-Does not belong here: how a picture comes about (`microscopes`, `pile`).
+Does not belong here: how a picture comes about (`tem`, `cryo`, `soft_x_ray`, `pile`).
 """
 
 import json
@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 from em2cryo_assets.formats.sidecar import write_sidecar
 from em2cryo_assets.phantom.annotate import burn_scale_bar, data_bar
 from em2cryo_assets.phantom.body import random_rotation
+from em2cryo_assets.phantom.cryo import cryo_slab
 from em2cryo_assets.phantom.fields import arrange
-from em2cryo_assets.phantom.microscopes import Plane, cryo_slab, soft_x_ray, tem_section
 from em2cryo_assets.phantom.pile import drop_cells, resting_rotation, sem_image, trace_relief
-from em2cryo_assets.phantom.planes import deep_plane, profile_extent_nm, random_plane, wall_plane
+from em2cryo_assets.phantom.planes import Plane, deep_plane, profile_extent_nm, random_plane, wall_plane
 from em2cryo_assets.phantom.priors import draw
 from em2cryo_assets.phantom.raw_files import write_fei_tiff, write_mrc, write_png
 from em2cryo_assets.phantom.scene import Cell, Truth, body_of, draw_cell
+from em2cryo_assets.phantom.soft_x_ray import soft_x_ray
+from em2cryo_assets.phantom.tem import tem_section
 from em2cryo_assets.vocabulary import LABELS, ORGANELLES
 
 __all__ = ["DEMO_SEED", "write_study"]

@@ -6,9 +6,11 @@ from scipy import ndimage
 
 from em2cryo_assets.phantom.body import random_rotation
 from em2cryo_assets.phantom.contrast import MATERIALS
-from em2cryo_assets.phantom.microscopes import Plane, cryo_slab, section_coverage, soft_x_ray, tem_section
-from em2cryo_assets.phantom.planes import deep_plane, profile_extent_nm, random_plane, wall_plane
+from em2cryo_assets.phantom.cryo import cryo_slab
+from em2cryo_assets.phantom.planes import Plane, deep_plane, profile_extent_nm, random_plane, wall_plane
 from em2cryo_assets.phantom.scene import body_of, draw_cell
+from em2cryo_assets.phantom.soft_x_ray import soft_x_ray
+from em2cryo_assets.phantom.tem import section_coverage, tem_section
 from em2cryo_assets_tests.phantom.test_scene import round_cell
 
 OUTSIDE, CYTOPLASM = MATERIALS.index("outside"), MATERIALS.index("cytoplasm")
