@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from em2cryo_assets.compare.shape import equivalent_diameter_um
 from em2cryo_assets.compare.statistics import MIN_UNITS
 
 __all__ = ["ABSOLUTE", "DRIED", "undried"]
@@ -56,7 +57,7 @@ def undried(features: pd.DataFrame, live_um: Mapping[str, float]) -> tuple[pd.Da
             raise ValueError(f"The live-cell diameter of {key} must be positive, got {diameter} µm.")
     only_dried = features["reason"] == DRIED
     sizes = features[only_dried & (features["characteristic"] == "log_volume") & features["key"].isin(live_um)]
-    dried_um = pd.Series((6 / np.pi * np.exp(sizes["value"].to_numpy(dtype=float))) ** (1 / 3), index=sizes.index)
+    dried_um = sizes["value"].map(lambda log_volume: equivalent_diameter_um(np.exp(log_volume)))
     notes = []
     for live, diameters in dried_um.groupby(sizes["key"].map(live_um)):
         if len(diameters) < MIN_UNITS:
