@@ -17,6 +17,7 @@ __all__ = [
     "COMPARISON_TABLE",
     "FUSED_VOLUME",
     "INTERIOR_ATLAS",
+    "PHANTOM_CELLS",
     "SECTION_LABELS",
     "SEM_FIELD",
     "TEM_SECTION",
@@ -53,6 +54,11 @@ def _schema(asset: str) -> dg.AssetCheckSpec:
     return _spec(asset, "table_schema", "Columns, types and ranges are as declared.", None, blocking=True)
 
 
+PHANTOM_CELLS = (
+    _spec(
+        "phantom_cells", "volumes_agree", "Voxels fill each simulated cell's volume within 1 %.", None, blocking=True
+    ),
+)
 SEM_FIELD = (_pixel_size("sem_field", 1, 200, FIELDS),)
 TEM_SECTION = (_pixel_size("tem_section", 0.1, 50, SECTIONS),)
 TOMOGRAM = (_pixel_size("tomogram", 0.02, 200, TOMOGRAMS),)

@@ -125,14 +125,13 @@ def verdicts(as_json: bool) -> None:
 @click.option("--seed", type=click.IntRange(min=0), help="The same seed gives the same files.")
 def simulate(out: Path, cells: int, seed: int | None) -> None:
     """Write the raw files of a simulated study, with their truth beside them, into the folder OUT."""
-    from em2cryo_assets.phantom.study import DEMO_SEED, write_study
+    from em2cryo_assets.phantom.study import DEMO_SEED, spread_over_fields, write_study
 
     study = open_study(out)
     if study.inbox.simulated() is False:
         raise click.ClickException(f"{out} holds real files; simulated ones go into a folder of their own.")
-    fields = -(-cells // 13)
-    share = [cells // fields + (number < cells % fields) for number in range(fields)]
-    paths = write_study(study.root, seed=DEMO_SEED if seed is None else seed, cells_of_fields=share)
+    seed = DEMO_SEED if seed is None else seed
+    paths = write_study(study.root, seed=seed, cells_of_fields=spread_over_fields(cells))
     click.echo(f"{len(paths)} simulated raw files in {study.root / 'inbox'}")
     click.echo(f"EM2CRYO_DATA={study.root} em2cryo run   makes the study")
 

@@ -12,6 +12,7 @@ from em2cryo_assets.definitions import defs
 GRAPH = defs.resolve_asset_graph()
 NAMES = sorted(key.to_user_string() for key in GRAPH.get_all_asset_keys())
 BLOCKING = {
+    ("phantom_cells", "volumes_agree"),
     ("sem_field", "pixel_size_plausible"),
     ("tem_section", "pixel_size_plausible"),
     ("tomogram", "pixel_size_plausible"),

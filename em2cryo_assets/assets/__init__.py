@@ -4,6 +4,7 @@ from em2cryo_assets.assets.cell_views import cell_view
 from em2cryo_assets.assets.comparison import comparison, comparison_table, tomogram_features, verdicts
 from em2cryo_assets.assets.masks import cell_masks, section_labels, tomogram_labels
 from em2cryo_assets.assets.meshes import cell_mesh, cell_surface
+from em2cryo_assets.assets.models import phantom_cells, simulated_study
 from em2cryo_assets.assets.raw import sem_field, tem_section, tomogram
 from em2cryo_assets.assets.report_page import report
 from em2cryo_assets.assets.volumes import cell_features, fused_volume, interior_atlas
@@ -11,6 +12,8 @@ from em2cryo_assets.assets.volumes import cell_features, fused_volume, interior_
 __all__ = ["ASSETS"]
 
 ASSETS = [
+    phantom_cells,
+    simulated_study,
     sem_field,
     tem_section,
     tomogram,

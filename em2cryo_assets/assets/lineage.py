@@ -19,6 +19,7 @@ Via = Literal["same", "cell", "tomogram", "single", "every", "raw", "labels"]
 # Numbered, as the Dagster UI sorts groups by name and they should stand in the order of the work.
 GROUPS: Final = MappingProxyType(
     {
+        "models": "g0_models",
         "raw": "g1_raw",
         "masks": "g2_masks",
         "meshes": "g3_meshes",
@@ -68,6 +69,8 @@ class Stage:
         Badges in the Dagster UI.
     description : str
         For a microscopist, not for a programmer.
+    on_request : bool
+        Made when a person asks for it; the plan does not.
     """
 
     name: str
@@ -78,9 +81,31 @@ class Stage:
     description: str
     settings: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
+    on_request: bool = False
 
 
 _IN_ORDER = (
+    Stage(
+        "phantom_cells",
+        "models",
+        None,
+        "1",
+        (),
+        "SIMULATED cells whose truth is known, each by all three microscopes: what estimators are tried on.",
+        settings=("seed", "simulated_cells"),
+        kinds=("volume", "table", "zarr"),
+    ),
+    Stage(
+        "simulated_study",
+        "models",
+        None,
+        "1",
+        (),
+        "All raw files of a SIMULATED study with their truth, to be copied and made in a folder of its own. On request: "
+        "give numbers of cells and a seed in the launchpad.",
+        kinds=("image", "volume"),
+        on_request=True,
+    ),
     Stage(
         "sem_field",
         "raw",

@@ -58,6 +58,8 @@ class Work:
         Write the artifact here; it is published whole when the function returns.
     context : dagster.AssetExecutionContext
         For log lines and for events of other assets.
+    config : mapping
+        What a person asked for in the launchpad; the defaults of `stage_asset`'s `config` otherwise.
     metadata, checks, fallbacks, parameters : dict, list, list, dict
         Shown in the UI; results of checks; assumptions made; facts recorded in the provenance.
     """
@@ -70,6 +72,7 @@ class Work:
     refs: list[InputRef]
     folder: Path
     context: dg.AssetExecutionContext
+    config: Mapping[str, Any]
     metadata: dict[str, Any] = field(default_factory=dict)
     checks: list[dg.AssetCheckResult] = field(default_factory=list)
     fallbacks: list[str] = field(default_factory=list)
@@ -118,7 +121,7 @@ class Work:
 
 
 def stage_asset(
-    name: str, checks: tuple[dg.AssetCheckSpec, ...] = ()
+    name: str, checks: tuple[dg.AssetCheckSpec, ...] = (), config: Mapping[str, dg.Field] | None = None
 ) -> Callable[[Callable[[Work], None]], dg.AssetsDefinition]:
     """Make a Dagster asset of a function that fills a folder.
 
@@ -128,6 +131,8 @@ def stage_asset(
         A row of `STAGES`.
     checks : tuple of dagster.AssetCheckSpec
         The checks that the function reports.
+    config : mapping of str to dagster.Field, optional
+        What a person may ask for in the launchpad, with defaults: `Work.config`.
     """
     stage = STAGES[name]
 
@@ -142,6 +147,7 @@ def stage_asset(
             kinds=set(stage.kinds),
             owners=["team:em2cryo"],
             check_specs=checks,
+            config_schema=dict(config or {}),
         )
         def asset(
             context: dg.AssetExecutionContext, study: StudyResource, compute: ComputeResource
@@ -185,7 +191,8 @@ def _make(
     try:
         # All arrays in this process: on a worker, dask would send them to the cluster that waits for this very task.
         with compute.arrays(), study.store.publish(stage.name, key, provenance) as staging:
-            work = Work(stage, key, study, compute, snapshot, refs, staging.path, context)
+            asked = context.op_execution_context.op_config or {}
+            work = Work(stage, key, study, compute, snapshot, refs, staging.path, context, asked)
             work.simulated = _simulated_upstream(study, refs)
             function(work)
             blocked = next((c for c in work.checks if not c.passed and _blocks(context, c)), None)

@@ -24,7 +24,9 @@ from em2cryo_assets.resources.study import Study
 __all__ = ["Chain", "ChainOutcome", "Outcome", "bring_up_to_date", "chains_to_run", "materialize_chain"]
 
 # Later waves read what earlier ones make.
-_WAVES: Final = (("fields", "sections", "tomograms"), ("interior_atlas",), ("cells",), ("pairs",), ("tables",))
+_WAVES: Final = (
+    ("models", "sections", "tomograms"), ("fields", "interior_atlas"), ("cells",), ("pairs",), ("tables",)
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,8 @@ def _blank(step: Step) -> Step:
 def _wave_name(asset: str) -> str:
     if asset == "interior_atlas":
         return asset
+    if STAGES[asset].group == "models":
+        return "models"
     return STAGES[asset].key_set or "tables"
 
 

@@ -18,10 +18,11 @@ def condition_of(name: str) -> dg.AutomationCondition[dg.AssetKey] | None:
     """Condition of a stage; None where a sensor, the nightly schedule or ``em2cryo run`` starts it.
 
     Raw files come by the inbox sensor. Pairs are drawn by the plan, out of a grid that must not be
-    computed whole. The atlas is brought up to date nightly, as each change rebuilds every cell.
+    computed whole. What is made on request waits for a person. The atlas is brought up to date nightly,
+    as each change rebuilds every cell.
     """
     stage = STAGES[name]
-    if stage.group == "raw" or name in ("comparison", "interior_atlas"):
+    if stage.group == "raw" or stage.on_request or name in ("comparison", "interior_atlas"):
         return None
     # `eager()` fires again when an input was made anew with the same bytes; compare data versions instead.
     changed = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.data_version_changed())

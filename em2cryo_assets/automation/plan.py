@@ -63,6 +63,8 @@ def make_plan(study: Study, instance: dg.DagsterInstance) -> list[Step]:
     snapshot = Snapshot(study, live_keys(instance))
     steps: list[Step] = []
     for stage in STAGES.values():
+        if stage.on_request:
+            continue
         recorded = _recorded_versions(instance, stage)
         for key in snapshot.keys(stage.key_set) if stage.key_set else [None]:
             steps.append(_look_at(snapshot, stage, key, recorded))
@@ -75,7 +77,9 @@ def _look_at(snapshot: Snapshot, stage: Stage, key: str | None, recorded: Mappin
         refs = snapshot.inputs(stage, key)
     except UpstreamMissingError as error:
         return Step(stage.name, key, "waiting", str(error))
-    if not [ref for ref in refs if ref.asset != "settings"]:
+    if not stage.upstream and not any(snapshot.live.values()):
+        return Step(stage.name, key, "waiting", "The study holds no file yet.")
+    if stage.upstream and not [ref for ref in refs if ref.asset != "settings"]:
         return Step(stage.name, key, "waiting", _nothing_to_read(snapshot, stage))
     step = Step(stage.name, key, "current", "Made from the present inputs.", inputs_digest(refs))
     failure = snapshot.study.store.failure(stage.name, key)

@@ -27,7 +27,7 @@ from em2cryo_assets.phantom.soft_x_ray import soft_x_ray
 from em2cryo_assets.phantom.tem import tem_section
 from em2cryo_assets.vocabulary import LABELS, ORGANELLES
 
-__all__ = ["DEMO_SEED", "write_study"]
+__all__ = ["DEMO_SEED", "spread_over_fields", "write_study"]
 
 DEMO_SEED: Final = 20260
 """Seed of the committed demo study."""
@@ -40,6 +40,7 @@ _COMMON: Final = {
     "simulated": True,
 }
 _SEM_SHAPE, _SEM_PIXEL_NM, _DATA_BAR_ROWS = (768, 1024), 22.0, 60
+_CELLS_OF_A_FIELD = 13
 _TEM_PIXELS, _TEM_PIXEL_STEPS_NM, _SECTION_NM = 416, (10.5, 11.8, 13.9, 16.4, 20.0, 25.0), 80.0
 _SLAB_SHAPE, _SLAB_VOXEL_NM = (30, 120, 120), 8.0
 _WHOLE_SIDE, _WHOLE_VOXEL_STEPS_NM = 72, (76.0, 84.0, 95.0, 110.0, 130.0, 150.0)
@@ -55,6 +56,12 @@ class _Seeds:
     def __call__(self, kind: str, *index: int) -> int:
         words = np.random.SeedSequence([self.seed, _KINDS.index(kind), *index]).generate_state(2)
         return int(words[0]) << 32 | int(words[1])
+
+
+def spread_over_fields(cells: int) -> list[int]:
+    """Spread cells evenly over SEM fields of at most 13, which still lie apart in one picture."""
+    fields = -(-cells // _CELLS_OF_A_FIELD)
+    return [cells // fields + (number < cells % fields) for number in range(fields)]
 
 
 def write_study(

@@ -1,0 +1,152 @@
+"""Cells whose truth is known: what estimators are tried on. Simulated throughout, and marked so.
+
+Belongs here: `phantom_cells`, and `simulated_study`, which is made on request only.
+Does not belong here: how a simulated cell or its pictures come about (`phantom`).
+"""
+
+from typing import Any
+
+import dagster as dg
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from em2cryo_assets import checks
+from em2cryo_assets.assets.pictures import pictures, table, windowed
+from em2cryo_assets.assets.records import write_record
+from em2cryo_assets.assets.stage import Work, stage_asset
+from em2cryo_assets.phantom.portraits import SCENE_VOXEL_NM, SEM_PIXEL_NM, SLAB_VOXEL_NM, Portrait, portrait
+from em2cryo_assets.report.raster import colour_codes, grey
+from em2cryo_assets.store.images import write_image
+from em2cryo_assets.store.tables import write_table
+from em2cryo_assets.vocabulary import LABEL_NAMES, LABELS
+
+__all__ = ["phantom_cells", "simulated_study"]
+
+_SHEET_PX = 150
+
+
+@stage_asset("phantom_cells", checks.PHANTOM_CELLS)
+def phantom_cells(work: Work) -> None:
+    """Draw cells of the simulated population and look at each by SEM, TEM and cryo-ET."""
+    import pandas as pd
+
+    work.simulated = True
+    seeds = np.random.SeedSequence(work.study.settings.seed).generate_state(work.study.settings.simulated_cells)
+    rows, panels = [], []
+    for number, seed in enumerate(seeds.tolist(), start=1):
+        one = portrait(seed)
+        labels = _write_portrait(work, f"cell-{number:02d}", one)
+        rows.append({"cell": number, **_truth_row(one), "voxel_volume_um3": _volume_um3(labels, SCENE_VOXEL_NM)})
+        panels.append(_row_of_panels(one, labels))
+        work.context.log.info(f"simulated cell {number} of {len(seeds)}")
+    frame = pd.DataFrame(rows)
+    write_table(work.folder / "cells.parquet", frame)
+    write_record(
+        work.folder,
+        {"sem_pixel_nm": SEM_PIXEL_NM, "scene_voxel_nm": SCENE_VOXEL_NM, "slab_voxel_nm": SLAB_VOXEL_NM},
+    )
+    caption = "each row one cell: its labels, SEM, TEM section, slice of a lamella; no two at one scale"
+    work.metadata |= {
+        **pictures([np.concatenate(panels)], caption, simulated=True),
+        "cells": len(frame),
+        "truth": table(frame),
+    }
+    off = float((frame["voxel_volume_um3"] / frame["volume_um3"] - 1.0).abs().max())
+    said = f"The voxels of each cell fill the volume of its scene within {off:.2%} (at most 1 % is allowed)."
+    work.check("volumes_agree", off <= 0.01, said, largest_difference=off)
+
+
+_STUDY = {
+    "sem_cells": dg.Field(int, default_value=26, description="Cells in SEM fields, up to 13 a field."),
+    "tem_sections": dg.Field(int, default_value=20, description="TEM sections, two to a block."),
+    "lamellae": dg.Field(int, default_value=8, description="Tomograms of a lamella."),
+    "whole_cells": dg.Field(int, default_value=12, description="Soft X-ray-like volumes of whole cells."),
+    "seed": dg.Field(int, default_value=20_260, description="The same seed gives the same files."),
+}
+
+
+@stage_asset("simulated_study", config=_STUDY)
+def simulated_study(work: Work) -> None:
+    """Write all raw files of a simulated study, as `em2cryo simulate` does."""
+    from em2cryo_assets.phantom.study import spread_over_fields, write_study
+
+    work.simulated = True
+    asked = work.config
+    paths = write_study(
+        work.folder, seed=asked["seed"], cells_of_fields=spread_over_fields(asked["sem_cells"]),
+        sections=asked["tem_sections"], lamellae=asked["lamellae"], whole_cells=asked["whole_cells"],
+    )  # fmt: skip
+    work.parameters |= asked
+    first = [p for kind in ("sem", "tem") for p in paths if p.parent.name == kind and p.stem.endswith("-01")]
+    if first:
+        shown = [np.asarray(Image.open(path).convert("L")) for path in first]
+        work.metadata |= pictures(shown, "first field and section", simulated=True)
+    work.metadata |= {
+        "raw_files": len(paths),
+        "open_it": dg.MetadataValue.md(
+            "Copy this folder to a place of its own, then there: `EM2CRYO_DATA=<copy> em2cryo run`. "
+            "`truth.json` beside the inbox holds the true answers; nothing in the platform reads it."
+        ),
+    }
+
+
+def _write_portrait(work: Work, name: str, one: Portrait) -> NDArray[np.uint8]:
+    """Write volumes and pictures of one cell; give its labels back."""
+    import dask
+
+    labels, density = dask.compute(one.labels, one.density)
+    voxel = (SCENE_VOXEL_NM,) * 3
+    codes = {"interior": LABEL_NAMES}
+    write_image(
+        work.folder / f"{name}-scene.ome.zarr", density, voxel_nm=voxel, name=f"{name}, simulated, scene",
+        labels={"interior": labels}, label_names=codes,
+    )  # fmt: skip
+    write_image(
+        work.folder / f"{name}-sem.ome.zarr", one.sem, voxel_nm=(SEM_PIXEL_NM,) * 2, name=f"{name}, simulated, SEM",
+        labels={"cell": one.sem_mask},
+    )  # fmt: skip
+    write_image(
+        work.folder / f"{name}-sem-half-thickness.ome.zarr", one.half_thickness_nm, voxel_nm=(SEM_PIXEL_NM,) * 2,
+        name=f"{name}, simulated, half-thickness in nm",
+    )  # fmt: skip
+    write_image(
+        work.folder / f"{name}-section.ome.zarr", one.section, voxel_nm=(one.section_pixel_nm,) * 2,
+        name=f"{name}, simulated, TEM section", labels={"interior": one.section_labels}, label_names=codes,
+    )  # fmt: skip
+    write_image(
+        work.folder / f"{name}-lamella.ome.zarr", one.slab, voxel_nm=(SLAB_VOXEL_NM,) * 3,
+        name=f"{name}, simulated, lamella",
+    )  # fmt: skip
+    return np.asarray(labels)
+
+
+def _truth_row(one: Portrait) -> dict[str, Any]:
+    truth = one.truth
+    return {
+        "seed": str(one.seed),
+        "volume_um3": truth.volume_um3,
+        "wall_thickness_nm": truth.wall_thickness_nm,
+        "longest_over_shortest_axis": truth.semi_axes_nm[0] / truth.semi_axes_nm[2],
+        "budded": truth.budded,
+        "shrink": one.shrink,
+        **{f"share_{name}": share for name, share in truth.fractions.items()},
+    }
+
+
+def _volume_um3(labels: NDArray[np.uint8], voxel_nm: float) -> float:
+    return float((labels != LABELS["outside"]).sum()) * (voxel_nm / 1000.0) ** 3
+
+
+def _row_of_panels(one: Portrait, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Labels of the middle slice, SEM, section and lamella side by side, shape (150, 606, 3)."""
+    panels = [
+        colour_codes(labels[labels.shape[0] // 2]),
+        one.sem,
+        255 - grey(one.section),  # dense is dark, as microscopes show it
+        255 - windowed(one.slab[one.slab.shape[0] // 2 - 1 : one.slab.shape[0] // 2 + 2].mean(axis=0)),
+    ]
+    side = (_SHEET_PX, _SHEET_PX)
+    squares = [np.asarray(Image.fromarray(panel).convert("RGB").resize(side)) for panel in panels]
+    gap = np.zeros((_SHEET_PX, 2, 3), np.uint8)
+    return np.concatenate([part for square in squares for part in (square, gap)], axis=1)
