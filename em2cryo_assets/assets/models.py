@@ -23,7 +23,7 @@ from em2cryo_assets.vocabulary import LABEL_NAMES, LABELS
 
 __all__ = ["phantom_cells", "simulated_study"]
 
-_SHEET_PX = 150
+_PANEL_PX, _SHOWN = 106, 6
 
 
 @stage_asset("phantom_cells", checks.PHANTOM_CELLS)
@@ -46,9 +46,9 @@ def phantom_cells(work: Work) -> None:
         work.folder,
         {"sem_pixel_nm": SEM_PIXEL_NM, "scene_voxel_nm": SCENE_VOXEL_NM, "slab_voxel_nm": SLAB_VOXEL_NM},
     )
-    caption = "each row one cell: its labels, SEM, TEM section, slice of a lamella; no two at one scale"
+    caption = "each cell: its labels, SEM, TEM section, slice of a lamella; no two at one scale"
     work.metadata |= {
-        **pictures([np.concatenate(panels)], caption, simulated=True),
+        **pictures([_sheet(panels[:_SHOWN])], caption, simulated=True),
         "cells": len(frame),
         "truth": table(frame),
     }
@@ -138,15 +138,24 @@ def _volume_um3(labels: NDArray[np.uint8], voxel_nm: float) -> float:
     return float((labels != LABELS["outside"]).sum()) * (voxel_nm / 1000.0) ** 3
 
 
+def _sheet(rows: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Rows of panels in two columns, as tall as the UI shows without shrinking."""
+    blank = [np.zeros_like(rows[0])] * (len(rows) % 2)
+    padded = [*rows, *blank] if len(rows) > 1 else rows
+    half = -(-len(padded) // 2)
+    columns = [np.concatenate(part) for part in (padded[:half], padded[half:]) if part]
+    return np.concatenate(columns, axis=1)
+
+
 def _row_of_panels(one: Portrait, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Labels of the middle slice, SEM, section and lamella side by side, shape (150, 606, 3)."""
+    """Labels of the middle slice, SEM, section and lamella side by side, shape (106, 432, 3)."""
     panels = [
         colour_codes(labels[labels.shape[0] // 2]),
         one.sem,
         255 - grey(one.section),  # dense is dark, as microscopes show it
         255 - windowed(one.slab[one.slab.shape[0] // 2 - 1 : one.slab.shape[0] // 2 + 2].mean(axis=0)),
     ]
-    side = (_SHEET_PX, _SHEET_PX)
+    side = (_PANEL_PX, _PANEL_PX)
     squares = [np.asarray(Image.fromarray(panel).convert("RGB").resize(side)) for panel in panels]
-    gap = np.zeros((_SHEET_PX, 2, 3), np.uint8)
+    gap = np.zeros((_PANEL_PX, 2, 3), np.uint8)
     return np.concatenate([part for square in squares for part in (square, gap)], axis=1)
