@@ -1,0 +1,201 @@
+"""From a recorded tilt series to a tomogram, in slices along the tilt axis.
+
+Belongs here: grey values to line integrals, alignment, binning, and weighted back-projection of as much at a time as
+memory allows. Does not belong here: reading files (:mod:`em2cryo_assets.cryoet.tilt_series_file`), the geometry of
+back-projection (:mod:`em2cryo_assets.cryoet.reconstruct`), correction of the contrast transfer: give a corrected stack.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from em2cryo_assets.cryoet.align import correlate, transformed
+from em2cryo_assets.cryoet.reconstruct import back_project
+from em2cryo_assets.formats.errors import InputError
+
+if TYPE_CHECKING:
+    import dask.array as da
+
+    from em2cryo_assets.cryoet.tilt_series_file import RecordedSeries
+
+__all__ = ["ASSUMED_DEPTH_NM", "Reconstruction", "reconstruct_series"]
+
+Float32Array = NDArray[np.float32]
+
+ASSUMED_DEPTH_NM: Final = 400.0
+"""Depth reconstructed where nobody recorded the thickness of the slab: twice a usual lamella."""
+
+_MARGIN: Final = 1.5
+"""Reconstructed depth over the recorded thickness: slabs lie at a slant."""
+
+_LEAST_VOXEL_NM: Final = 2.0
+"""Smaller voxels hold nothing that is compared, and eight times the memory at each halving."""
+
+_WORST_RESIDUAL: Final = 0.02
+"""Residual of the alignment over the field's side above which a reconstruction is refused."""
+
+_CLIP_SD: Final = 6.0
+_ROWS: Final = 64
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """A tomogram made from its views.
+
+    Parameters
+    ----------
+    density, even, odd : dask.array.Array, float32, shape (z, y, x)
+        Density about 0, high = dense, from all views and from every other one by tilt; lazy, in slabs of
+        whole (z, x) planes.
+    voxel_nm : float
+        Voxel side.
+    tilts_deg : tuple of float
+        Tilts used.
+    residual_nm : float or None
+        Of an alignment by cross-correlation; None where the series came aligned.
+    notes : list of str
+        What was done and assumed, a sentence each.
+    """
+
+    density: da.Array
+    even: da.Array
+    odd: da.Array
+    voxel_nm: float
+    tilts_deg: tuple[float, ...]
+    residual_nm: float | None
+    notes: list[str]
+
+
+def reconstruct_series(
+    series: RecordedSeries, *, thickness_nm: float | None = None, device: str = "cpu"
+) -> Reconstruction:
+    """Align, bin and reconstruct a tilt series by weighted back-projection.
+
+    Parameters
+    ----------
+    series : RecordedSeries
+        As read from its files.
+    thickness_nm : float, optional
+        Recorded thickness of the slab; `ASSUMED_DEPTH_NM` are reconstructed where it is absent.
+    device : str
+        Torch device.
+
+    Returns
+    -------
+    Reconstruction
+        Views are held in memory, binned; the volume is computed plane by plane when it is asked for.
+
+    Raises
+    ------
+    InputError
+        If the views cannot be aligned, or there is nothing to align them by.
+    """
+    factor = max(1, int(np.ceil(_LEAST_VOXEL_NM / series.pixel_nm - 1e-6)))
+    views = _binned(series, factor)
+    voxel_nm = series.pixel_nm * factor
+    notes = [f"Reconstructed by weighted back-projection from {len(views)} views, tilts from {series.tilts_from}."]
+    if factor > 1:
+        notes.append(f"Views were binned {factor} times, to pixels of {voxel_nm:.4g} nm.")
+    residual_nm, transforms = _alignment(series, views, factor, voxel_nm, notes)
+    shape = _field(views, transforms)
+    lined = np.empty((len(views), *shape), dtype=np.float32)
+    for number, view in enumerate(views):
+        lined[number] = _line_integrals(transformed(view, transforms[number], shape))
+    depth = round((ASSUMED_DEPTH_NM if thickness_nm is None else _MARGIN * thickness_nm) / voxel_nm)
+    if thickness_nm is None:
+        notes.append(f"The thickness was not recorded; a depth of {ASSUMED_DEPTH_NM:g} nm was reconstructed.")
+    notes.append("The handedness of z follows from the sign of the tilts and was not verified.")
+    order = np.argsort(series.tilts_deg, kind="stable")
+    made = [
+        _lazy(lined[np.sort(chosen)], [series.tilts_deg[i] for i in np.sort(chosen)], depth, device)
+        for chosen in (order, order[::2], order[1::2])
+    ]
+    return Reconstruction(made[0], made[1], made[2], voxel_nm, series.tilts_deg, residual_nm, notes)
+
+
+def _alignment(
+    series: RecordedSeries, views: Float32Array, factor: int, voxel_nm: float, notes: list[str]
+) -> tuple[float | None, NDArray[np.float64]]:
+    """Transforms of the binned views, by what the files give or by cross-correlation."""
+    if series.aligned:
+        return None, np.repeat(np.eye(2, 3)[None], len(views), axis=0)
+    if series.transforms is not None:
+        notes.append("Aligned by the .xf beside the stack.")
+        scaled = series.transforms.copy()
+        scaled[:, :, 2] /= factor
+        return None, scaled
+    if series.axis_deg is None:
+        raise InputError(
+            series.path,
+            "the direction of its tilt axis was not recorded, so the views cannot be aligned.",
+            f"put {series.path.stem}.xf or {series.path.name}.mdoc beside it, or give the aligned .ali.",
+        )
+    found = correlate(views, series.tilts_deg, series.axis_deg)
+    residual_nm = found.residual_px * voxel_nm
+    if found.residual_px > _WORST_RESIDUAL * min(views.shape[1:]):
+        raise InputError(
+            series.path,
+            f"its views could not be aligned by cross-correlation (residual {residual_nm:.3g} nm).",
+            f"align them with fiducials or patches and put {series.path.stem}.xf beside it.",
+        )
+    notes.append(
+        f"There was no .xf: views were aligned by cross-correlation of neighbours, residual {residual_nm:.2g} nm; "
+        "detail finer than that is lost."
+    )
+    return residual_nm, found.transforms
+
+
+def _binned(series: RecordedSeries, factor: int) -> Float32Array:
+    """Views as means over squares, hot pixels clipped, one view in memory at its full size."""
+    count, height, width = series.views.shape
+    out = np.empty((count, height // factor, width // factor), dtype=np.float32)
+    for number in range(count):
+        view = np.asarray(series.views[number], dtype=np.float32)
+        if not np.isfinite(view).all() or view.std() == 0:
+            raise InputError(series.path, f"view {number} is blank or holds NaN.", "remove that view and its tilt.")
+        middle, spread = float(np.median(view)), float(view.std())
+        view = np.clip(view, middle - _CLIP_SD * spread, middle + _CLIP_SD * spread)
+        cut = view[: out.shape[1] * factor, : out.shape[2] * factor]
+        out[number] = cut.reshape(out.shape[1], factor, out.shape[2], factor).mean(axis=(1, 3))
+    return out
+
+
+def _field(views: Float32Array, transforms: NDArray[np.float64]) -> tuple[int, int]:
+    """(y, x) of the aligned views: turned by about 90 degrees where the tilt axis runs along x."""
+    _, height, width = views.shape
+    across = float(np.median(np.abs(transforms[:, 0, 1])))
+    return (width, height) if across > 0.71 else (height, width)
+
+
+def _line_integrals(view: Float32Array) -> Float32Array:
+    """Logarithm of the mean over the value: proportional to the mass along the beam (Lambert and Beer).
+
+    Counts and camera units alike; views that were normalised to a mean near 0 are taken as they are, dark = dense.
+    """
+    mean, spread = float(view.mean()), float(view.std())
+    if mean > 4.0 * spread:
+        return np.asarray(-np.log(np.maximum(view, 0.02 * mean) / mean), dtype=np.float32)
+    return np.asarray((mean - view) / spread, dtype=np.float32)
+
+
+def _lazy(views: Float32Array, tilts_deg: list[float], depth: int, device: str) -> Any:
+    """Volume as a dask array of slabs of `_ROWS` planes across the tilt axis, which do not mix."""
+    import dask
+    import dask.array as da
+
+    _, height, width = views.shape
+    source = dask.delayed(views, pure=False)
+    blocks = []
+    for start in range(0, height, _ROWS):
+        rows = min(_ROWS, height - start)
+        block = dask.delayed(_block, pure=False)(source, start, rows, tilts_deg, depth, device)
+        blocks.append(da.from_delayed(block, (depth, rows, width), dtype=np.float32))
+    return da.concatenate(blocks, axis=1)
+
+
+def _block(views: Float32Array, start: int, rows: int, tilts_deg: list[float], depth: int, device: str) -> Float32Array:
+    return back_project(views[:, start : start + rows], tilts_deg, depth, device=device)

@@ -1,0 +1,229 @@
+"""A recorded tilt series as files: stack, tilts, alignment, and what each of them says.
+
+Belongs here: finding and reading what lies beside a stack (``.tlt``, ``.rawtlt``, ``.mdoc``, ``.xf``), in IMOD's and
+SerialEM's conventions. Does not belong here: the MRC container (:mod:`em2cryo_assets.cryoet.mrc_header`), aligning
+(:mod:`em2cryo_assets.cryoet.align`), reconstructing (:mod:`em2cryo_assets.cryoet.from_tilt_series`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from em2cryo_assets.cryoet.mrc_header import read_mrc
+from em2cryo_assets.formats.errors import InputError
+
+if TYPE_CHECKING:
+    from em2cryo_assets.cryoet.raw_volume import FileArray
+    from em2cryo_assets.formats.sidecar import Sidecar
+
+__all__ = ["COMPANION_ENDINGS", "RecordedSeries", "companions", "is_tilt_series", "read_tilt_series"]
+
+COMPANION_ENDINGS: Final = (".tlt", ".rawtlt", ".xf", ".mdoc")
+"""What may lie beside a stack, after its name with or without the stack's own ending."""
+
+_STACK_ENDINGS: Final = (".st", ".ali")
+_LARGEST_TEXT: Final = 1 << 22
+_STEEPEST_DEG: Final = 80.0
+_AXIS = re.compile(r"Tilt axis angle\s*=\s*(-?[\d.]+)")
+
+
+@dataclass(frozen=True)
+class RecordedSeries:
+    """A tilt series as it lies on disk.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The stack.
+    views : FileArray or numpy.ndarray, shape (n, y, x)
+        Grey values in the order of the file, read a view at a time.
+    tilts_deg : tuple of float
+        One for each view.
+    tilts_from : str
+        Name of the file that gave them.
+    pixel_nm : float
+        Pixel side.
+    axis_deg : float or None
+        Direction of the tilt axis from the picture's y towards -x (SerialEM's "Tilt axis angle" is measured from
+        the vertical); 0 for an ``.ali``; None if nobody recorded it.
+    transforms : numpy.ndarray, float64, shape (n, 2, 3) or None
+        IMOD's ``.xf``: (x, y) of a pixel of the view, from the view's middle, to (x, y) in the aligned view with
+        its tilt axis along y. None without that file; an ``.ali`` needs none.
+    aligned : bool
+        Whether the views themselves are aligned (``.ali``).
+    warnings : list of str
+        Contradictions.
+    """
+
+    path: Path
+    views: FileArray | NDArray[Any]
+    tilts_deg: tuple[float, ...]
+    tilts_from: str
+    pixel_nm: float
+    axis_deg: float | None
+    transforms: NDArray[np.float64] | None
+    aligned: bool
+    warnings: list[str] = field(default_factory=list)
+
+
+def companions(path: Path) -> list[Path]:
+    """Files beside a stack that belong to it, in the order of `COMPANION_ENDINGS`."""
+    stem = path.with_name(path.name[: -len(path.suffix)] if path.suffix else path.name)
+    found = []
+    for ending in COMPANION_ENDINGS:
+        # `TS_01.mrc.mdoc` is what SerialEM writes, `TS_01.mdoc` what archives hold.
+        for base in (path, stem):
+            candidate = base.with_name(base.name + ending)
+            if candidate.is_file() and candidate not in found:
+                found.append(candidate)
+    return found
+
+
+def is_tilt_series(path: Path) -> bool:
+    """Whether a raw file is a tilt series: by its ending, or an MRC beside which tilts of its views lie.
+
+    A reconstruction may keep its ``.mdoc``: that alone makes no series. A list of tilts (``.tlt`` or ``.rawtlt``)
+    with as many entries as the file has sections does.
+    """
+    if path.suffix.lower() in _STACK_ENDINGS:
+        return True
+    if path.suffix.lower() != ".mrc":
+        return False
+    lists = [one for one in companions(path) if one.suffix in (".tlt", ".rawtlt")]
+    if not lists:
+        return False
+    return len(_numbers(lists[0])) == read_mrc(path).array.shape[0]
+
+
+def read_tilt_series(path: Path, sidecar: Sidecar) -> RecordedSeries:
+    """Read a stack and everything that lies beside it.
+
+    Tilts are taken from ``.tlt`` (refined), else ``.rawtlt``, else ``.mdoc``, else the sidecar.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        ``.st``, ``.ali`` or ``.mrc``.
+    sidecar : Sidecar
+        What the owner recorded.
+
+    Returns
+    -------
+    RecordedSeries
+
+    Raises
+    ------
+    InputError
+        If the stack is damaged, has no tilts or no pixel size, or a companion does not fit it.
+    """
+    raw = read_mrc(path)
+    count = raw.array.shape[0]
+    warnings = list(raw.warnings)
+    beside = {one.suffix: one for one in reversed(companions(path))}
+    mdoc = _Mdoc(beside[".mdoc"]) if ".mdoc" in beside else None
+    tilts, origin = _tilts(path, beside, mdoc, sidecar, count)
+    pixel_nm = _pixel(path, raw.voxel_nm, mdoc, sidecar, warnings)
+    aligned = path.suffix.lower() == ".ali"
+    transforms = None
+    if not aligned and ".xf" in beside:
+        table = _numbers(beside[".xf"], columns=6)
+        if len(table) != count:
+            raise InputError(
+                beside[".xf"], f"{len(table)} transforms for {count} views.", "keep the one written for this stack."
+            )
+        transforms = np.stack([table[:, [0, 1, 4]], table[:, [2, 3, 5]]], axis=1)
+        if np.abs(np.linalg.det(transforms[:, :, :2])).min() < 0.2:
+            raise InputError(beside[".xf"], "a transform flattens its view.", "align the series again.")
+    axis = 0.0 if aligned else (mdoc.axis_deg if mdoc else None)
+    return RecordedSeries(path, raw.array, tilts, origin, pixel_nm, axis, transforms, aligned, warnings)
+
+
+class _Mdoc:
+    """SerialEM's metadata, as far as a reconstruction needs it."""
+
+    def __init__(self, path: Path) -> None:
+        import mdocfile
+
+        self.path = path
+        text = _text(path)
+        try:
+            table = mdocfile.read(path)
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(path, f"it is no SerialEM metadata ({error}).", "copy it again or remove it.") from error
+        order = (
+            np.argsort(np.asarray(table["ZValue"], dtype=float), kind="stable") if "ZValue" in table else slice(None)
+        )
+        self.tilts = np.asarray(table["TiltAngle"], dtype=float)[order] if "TiltAngle" in table else np.empty(0)
+        spacing = np.asarray(table.get("PixelSpacing", []), dtype=float)
+        spacing = spacing[np.isfinite(spacing) & (spacing > 0)]
+        self.pixel_nm = float(spacing[0]) / 10.0 if spacing.size else None
+        found = _AXIS.search(text)
+        self.axis_deg = float(found.group(1)) if found else None
+
+
+def _tilts(
+    path: Path, beside: dict[str, Path], mdoc: _Mdoc | None, sidecar: Sidecar, count: int
+) -> tuple[tuple[float, ...], str]:
+    if ".tlt" in beside or ".rawtlt" in beside:
+        origin = beside.get(".tlt", beside.get(".rawtlt"))
+        assert origin is not None
+        tilts, name = _numbers(origin), origin.name
+    elif mdoc is not None and mdoc.tilts.size:
+        tilts, name = mdoc.tilts, mdoc.path.name
+    elif sidecar.tilts_deg is not None:
+        tilts, name = np.asarray(sidecar.tilts_deg, dtype=float), f"{path.name}.toml"
+    else:
+        raise InputError(path, "its tilts were not recorded.", f"put {path.stem}.rawtlt or {path.name}.mdoc beside it.")
+    if tilts.ndim != 1 or len(tilts) != count:
+        raise InputError(path, f"{name} gives {len(tilts)} tilts for {count} views.", "keep the list of this stack.")
+    if not np.isfinite(tilts).all() or np.abs(tilts).max() > _STEEPEST_DEG:
+        raise InputError(path, f"{name} holds a tilt beyond ±{_STEEPEST_DEG:g}°.", "remove that view or correct it.")
+    if len(set(np.round(tilts, 1))) < 3:
+        raise InputError(path, "fewer than three different tilts make no tomogram.", "give the whole series.")
+    return tuple(float(tilt) for tilt in tilts), name
+
+
+def _pixel(
+    path: Path, voxel_nm: tuple[float, ...] | None, mdoc: _Mdoc | None, sidecar: Sidecar, warnings: list[str]
+) -> float:
+    """Pixel side: the header's x, else the metadata's, else the sidecar's; disagreement is said."""
+    given = sidecar.voxel_size_nm if sidecar.voxel_size_nm is not None else sidecar.pixel_size_nm
+    opinions = {
+        "MRC header": voxel_nm[-1] if voxel_nm else None,
+        "mdoc": mdoc.pixel_nm if mdoc else None,
+        "sidecar": given[-1] if isinstance(given, tuple) else given,
+    }
+    known = {name: value for name, value in opinions.items() if value}
+    if not known:
+        raise InputError(path, "no file gives its pixel size.", f"write pixel_size_nm = ... into {path.name}.toml.")
+    first, value = next(iter(known.items()))
+    for name, other in known.items():
+        if abs(other / value - 1.0) > 0.01:
+            warnings.append(
+                f"The {first} gives pixels of {value:.4g} nm, the {name} {other:.4g} nm; the {first}'s kept."
+            )
+    return float(value)
+
+
+def _text(path: Path) -> str:
+    if path.stat().st_size > _LARGEST_TEXT:
+        raise InputError(path, "it is larger than 4 MiB.", "such a list is short; is it another file?")
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def _numbers(path: Path, columns: int = 1) -> NDArray[np.float64]:
+    """Numbers of a list, shape (lines,) or (lines, columns)."""
+    rows = [line.split() for line in _text(path).splitlines() if line.strip()]
+    try:
+        table = np.array([[float(word) for word in row[:columns]] for row in rows], dtype=np.float64)
+    except ValueError as error:
+        raise InputError(path, f"it is no list of numbers ({error}).", "copy it again or remove it.") from error
+    if table.ndim != 2 or table.shape[1] != columns or not np.isfinite(table).all():
+        raise InputError(path, f"its lines do not hold {columns} finite numbers each.", "copy it again or remove it.")
+    return table[:, 0] if columns == 1 else table
