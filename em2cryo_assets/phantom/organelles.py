@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from em2cryo_assets.phantom.body import Body, columns, ellipsoid_of_columns, random_rotation, turned
+from em2cryo_assets.phantom.membranes import Pores, draw_pores
 from em2cryo_assets.phantom.priors import PRIORS, draw
 
 __all__ = ["Nucleus", "Organelles", "Tube", "Vacuole", "draw_organelles"]
@@ -31,11 +32,14 @@ class Nucleus:
         Frame of the cell to axes of the ellipsoid; its last row points to the nucleolus.
     semi_axes_nm : numpy.ndarray, shape (3,)
         Half lengths.
+    pores : Pores
+        Openings of the envelope.
     """
 
     centre_nm: FloatArray
     rotation: FloatArray
     semi_axes_nm: FloatArray
+    pores: Pores
 
     def distance(self, zyx_nm: FloatArray) -> FloatArray:
         """Signed distance in nm at columns (3, N), negative inside."""
@@ -264,7 +268,9 @@ def _place_nucleus(body: Body, equivalent: float, margin: float, rng: np.random.
         direction /= np.linalg.norm(direction)
         centre = direction * rng.uniform(0.35, 0.62) * equivalent
         if float(body.mother.distance(centre[:, None], True)[0]) < -(margin + float(semi_axes.max())):
-            return Nucleus(centre, random_rotation(rng), semi_axes)
+            rotation = random_rotation(rng)
+            # A stream of its own: what is drawn after the nucleus stays what it was without pores.
+            return Nucleus(centre, rotation, semi_axes, draw_pores(centre, rotation, semi_axes, rng.spawn(1)[0]))
 
 
 def _room(

@@ -59,6 +59,12 @@ PRIORS: Final = MappingProxyType(
         "wall_thickness": Prior(150, 14, 110, 195, "nm", "100 to 200 nm; Klis 2006"),
         "membrane_thickness": Prior(10, 0.0, 1, 100, "nm", "stained bilayer with its shoulder; assumed"),
         "envelope_thickness": Prior(30, 0.0, 1, 100, "nm", "two membranes and the lumen; assumed"),
+        "leaflet_thickness": Prior(2.0, 0.0, 1, 10, "nm", "dense line of a stained membrane: Robertson 1959"),
+        "core_thickness": Prior(3.5, 0.0, 1, 10, "nm", "light line between them, 7.5 nm in all: Robertson 1959"),
+        "pores": Prior(12, 0.0, 0, 40, "1/µm² of envelope", "65 to 182 a haploid nucleus, Winey 1997; assumed"),
+        "pore_radius": Prior(49, 0.0, 1, 100, "nm", "nuclear pore complex, 98 nm across: Kim 2018"),
+        "pore_channel_radius": Prior(21, 0.0, 1, 100, "nm", "about 42 nm across: Kim 2018"),
+        "pore_spacing": Prior(130, 0.0, 1, 1000, "nm", "least distance between two centres; assumed"),
         # -- bodies inside ------------------------------------------------------------------------
         "nucleus_fraction": Prior(0.072, 0.006, 0.055, 0.09, "", "of the cell volume; Jorgensen 2007"),
         "vacuole_fraction": Prior(0.095, 0.035, 0.03, 0.18, "", "of the cell volume; assumed"),

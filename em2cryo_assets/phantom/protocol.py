@@ -41,7 +41,10 @@ class Scene(Protocol):
         ...
 
     def coverage(self, points_nm: NDArray[np.float64], softness_nm: float) -> NDArray[np.float32]:
-        """Share of every material (`contrast.MATERIALS`) about each point, (..., 3) to (12, ...), summing to 1."""
+        """Share of every material (`contrast.MATERIALS`) about each point, (..., 3) to (12, ...).
+
+        Sums to 1, but in a membrane sampled finely enough to have leaflets or pores only on the mean.
+        """
         ...
 
     def labels(self, points_nm: NDArray[np.float64]) -> NDArray[np.uint8]:

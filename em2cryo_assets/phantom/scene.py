@@ -6,6 +6,7 @@ Does not belong here: noise, blur, projection, files.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from em2cryo_assets.geometry.grid import Grid
 from em2cryo_assets.phantom.body import Body, columns, draw_body
 from em2cryo_assets.phantom.contrast import LABEL_OF_MATERIAL, MATERIALS, nominal
+from em2cryo_assets.phantom.membranes import BILAYER, ENVELOPE, share_inside
 from em2cryo_assets.phantom.organelles import Organelles, draw_organelles
 from em2cryo_assets.phantom.priors import PRIORS, draw
 from em2cryo_assets.vocabulary import LABELS, ORGANELLES
@@ -27,7 +29,7 @@ _CRISTA_PERIOD_NM = 95.0
 _CHUNK = 20_000
 """Points at a time: their arrays stay in the cache (at 200,000 the same work takes 1.6 times as long)."""
 _SCAR_REACH_NM = 250.0
-_CODE = {name: code for code, name in enumerate(MATERIALS)}
+_CODE = {name: i for i, name in enumerate(MATERIALS)}
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,8 @@ class Cell:
         """Share of every material in a small ball about each point.
 
         Shares are linear in the distance to each interface and those of one interface cancel, so that
-        layers thinner than the ball keep their total mass.
+        layers thinner than the ball keep their total mass. Below `membranes.MERGED_NM` a membrane's share counts
+        its matter, up to 1.8 in a leaflet and 0.45 between the two.
 
         Parameters
         ----------
@@ -150,7 +153,7 @@ class Cell:
         Returns
         -------
         numpy.ndarray, float32, shape (12, ...)
-            In the order of `contrast.MATERIALS`; sums to 1 at each point.
+            In the order of `contrast.MATERIALS`; sums to 1 at each point, within a membrane on the mean.
         """
         flat = np.asarray(points_nm, dtype=np.float64).reshape(-1, 3)
         out = np.zeros((len(MATERIALS), len(flat)), dtype=np.float32)
@@ -166,36 +169,32 @@ class Cell:
         membrane = PRIORS["membrane_thickness"].mean
         smooth = self.body.distance_of_columns(p)
         outer = smooth - self._scar_height(p, smooth)
-        cortex = smooth + self.wall_nm + membrane
-
-        def inside(distance: FloatArray) -> FloatArray:
-            return np.clip(0.5 - distance / softness, 0.0, 1.0)
-
+        inner = smooth + self.wall_nm
+        cortex = inner + membrane
+        inside = partial(share_inside, softness_nm=softness)
         share = {name: np.zeros_like(smooth) for name in MATERIALS}
-        in_outer, in_inner = inside(outer), inside(smooth + self.wall_nm)
+        in_outer, in_inner = inside(outer), inside(inner)
         in_fringe = inside(outer + _FRINGE_NM)
         in_cortex = inside(cortex)
         share["outside"] = 1.0 - in_outer
         share["fringe"] = in_outer - np.maximum(in_fringe, in_inner)
         share["wall"] = np.maximum(in_fringe, in_inner) - in_inner
-        share["membrane"] = in_inner - in_cortex
+        share["membrane"] = BILAYER.matter(inner, in_inner - in_cortex, softness)
         rest = in_cortex
         deep = np.flatnonzero(cortex < softness)
         if deep.size:
-            bodies = self._bodies(p[:, deep], cortex[deep], softness)
+            bodies, excess = self._bodies(p[:, deep], cortex[deep], softness)
             for name, values in bodies.items():
                 share[name][deep] += values
                 rest[deep] -= values
+            share["envelope"][deep] += excess
         share["cytoplasm"] = np.maximum(rest, 0.0)
         return np.stack([share[name] for name in MATERIALS]).astype(np.float32)
 
-    def _bodies(self, p: FloatArray, cortex: FloatArray, softness: float) -> dict[str, FloatArray]:
-        """Shares of what lies in the cytoplasm, for points inside the plasma membrane."""
+    def _bodies(self, p: FloatArray, cortex: FloatArray, softness: float) -> tuple[dict[str, FloatArray], FloatArray]:
+        """Shares of what lies inside the plasma membrane; what leaflets and pores add to the envelopes' share."""
         membrane, envelope = PRIORS["membrane_thickness"].mean, PRIORS["envelope_thickness"].mean
-
-        def inside(distance: FloatArray) -> FloatArray:
-            return np.clip(0.5 - distance / softness, 0.0, 1.0)
-
+        inside = partial(share_inside, softness_nm=softness)
         nucleus = self.organelles.nucleus.distance(p)
         in_nucleus, in_chromatin = inside(nucleus), inside(nucleus + envelope)
         in_nucleolus = np.minimum(inside(self.organelles.nucleus.nucleolus_distance(p, nucleus)), in_chromatin)
@@ -210,16 +209,22 @@ class Cell:
             "cristae": np.zeros_like(cortex),
         }
         rims = in_nucleus - in_chromatin + in_vacuole - in_sap
+        pores, layer = self.organelles.nucleus.pores, in_nucleus - in_chromatin
+        excess = pores.opened(p, ENVELOPE.matter(nucleus, layer, softness), layer, softness) - layer
+        layer = in_vacuole - in_sap
+        excess += BILAYER.matter(vacuole, layer, softness) - layer
         for tube in self.organelles.tubes:
             distance, along = tube.distance(p, softness)
             in_tube, in_matrix = inside(distance), inside(distance + membrane)
             # Cristae stand across the tube and touch one side of it or the other.
             stripe = _cristae(along)
-            rims += in_tube - in_matrix
+            layer = in_tube - in_matrix
+            rims += layer
+            excess += BILAYER.matter(distance, layer, softness) - layer
             out["cristae"] += in_matrix * stripe
             out["mitochondrion"] += in_matrix * (1.0 - stripe)
         out["envelope"] = rims
-        return out
+        return out, excess
 
     def _body_distances(self, p: FloatArray, smooth: FloatArray, margin_nm: float) -> dict[str, FloatArray]:
         """Signed distance to each kind of organelle with its envelope, given the distance to the body."""
@@ -381,19 +386,15 @@ def draw_cell(seed: int) -> Cell:
     """
     body = body_of(seed)
     rng = np.random.default_rng([seed, 1])
-    wall = draw("wall_thickness", rng)
+    wall, bud = draw("wall_thickness", rng), body.bud
     scars: list[Scar] = []
     for _ in range(round(draw("scars", rng))):
         pole = 1.0 if rng.random() < 0.7 else -1.0
         direction = np.array([*(0.55 * rng.normal(size=2)), pole])
         direction /= np.linalg.norm(direction)
         scar = Scar(direction, draw("scar_radius", rng), draw("scar_height", rng))
-        under_bud = body.bud is not None and float(direction @ _unit(body.bud.centre_nm)) > 0.86
+        under_bud = bud is not None and float(direction @ bud.centre_nm) > 0.86 * np.linalg.norm(bud.centre_nm)
         if not under_bud and all(float(direction @ other.direction) < 0.90 for other in scars):
             scars.append(scar)
     organelles = draw_organelles(body, wall + PRIORS["membrane_thickness"].mean, rng)
     return Cell(body, organelles, tuple(scars), wall)
-
-
-def _unit(vector: FloatArray) -> FloatArray:
-    return vector / np.linalg.norm(vector)

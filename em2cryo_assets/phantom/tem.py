@@ -138,7 +138,7 @@ def section_coverage(
     Returns
     -------
     numpy.ndarray, float32, shape (12, y, x)
-        Sums to 1 over the materials.
+        Sums to 1 over the materials, as far as `protocol.Scene.coverage` does.
     """
     return _coverage_at(scene, plane, _picture(shape, pixel_size_nm), pixel_size_nm, thickness_nm)
 
