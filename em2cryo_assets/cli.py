@@ -30,24 +30,66 @@ def main() -> None:
     """
 
 
-@main.command()
-@click.argument("kind", type=click.Choice(list(KINDS)))
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--key", help="Key to use instead of one made from the file name (one file only).")
-def add(kind: Kind, files: tuple[Path, ...], key: str | None) -> None:
-    """Copy raw FILES and their sidecars (<file name>.toml) into the inbox."""
-    if key is not None and len(files) > 1:
-        raise click.UsageError("--key goes with one file.")
-    inbox, refused = _study().inbox, 0
-    for file in files:
-        try:
-            raw = inbox.add(kind, file, key=key)
-        except InputError as error:
-            refused += 1
-            click.echo(str(error), err=True)
+class _Kinds(click.Group):
+    """Commands of ``add``: one a kind of file; a kind that is not known is refused with those that are."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            raise click.UsageError(f"{args[0]!r} is not one of {', '.join(self.list_commands(ctx))}.", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@main.group(cls=_Kinds)
+def add() -> None:
+    """Bring raw files into the inbox: from this computer, or from EMPIAR."""
+
+
+def _add_files(kind: Kind) -> click.Command:
+    """The command that adds files of one kind."""
+
+    @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+    @click.option("--key", help="Key to use instead of one made from the file name (one file only).")
+    def command(files: tuple[Path, ...], key: str | None) -> None:
+        if key is not None and len(files) > 1:
+            raise click.UsageError("--key goes with one file.")
+        inbox, refused = _study().inbox, 0
+        for file in files:
+            try:
+                raw = inbox.add(kind, file, key=key)
+            except InputError as error:
+                refused += 1
+                click.echo(str(error), err=True)
+            else:
+                click.echo(f"{raw.key}  {raw.path}")
+        sys.exit(1 if refused else 0)
+
+    words = f"Copy {kind} FILES and their sidecars (<file name>.toml) into the inbox."
+    return click.command(kind, help=words)(command)
+
+
+for _kind in KINDS:
+    add.add_command(_add_files(_kind))  # type: ignore[arg-type]
+
+
+@add.command("empiar")
+@click.argument("entry")
+@click.option("--only", default="*", help="Pattern of paths or file names, such as 'TS_01*.rec'.")
+@click.option("--max-gb", type=click.FloatRange(min=0, min_open=True), help="Refuse to fetch more than this.")
+@click.option("--dry-run", is_flag=True, help="Say what would come, how large, and what is left out; fetch nothing.")
+def add_empiar(entry: str, only: str, max_gb: float | None, dry_run: bool) -> None:
+    """Fetch the tomograms of an EMPIAR ENTRY, such as EMPIAR-10227, into the inbox."""
+    from em2cryo_assets.cli_empiar import fetch_and_tell, look_and_tell
+
+    study = _study()
+    try:
+        if dry_run:
+            look_and_tell(study, entry, only, max_gb)
         else:
-            click.echo(f"{raw.key}  {raw.path}")
-    sys.exit(1 if refused else 0)
+            sys.exit(fetch_and_tell(study, entry, only, max_gb))
+    except InputError as error:
+        raise click.ClickException(str(error)) from error
 
 
 @main.command()
@@ -121,19 +163,25 @@ def verdicts(as_json: bool) -> None:
 
 @main.command()
 @click.argument("out", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--cells", type=click.IntRange(min=1), default=26, show_default=True, help="SEM cells, up to 13 a field.")
+@click.option(
+    "--cells", type=click.IntRange(min=1), default=26, show_default=True, help="SEM cells, in fields of 13; up to 1287."
+)
 @click.option("--seed", type=click.IntRange(min=0), help="The same seed gives the same files.")
 def simulate(out: Path, cells: int, seed: int | None) -> None:
     """Write the raw files of a simulated study, with their truth beside them, into the folder OUT."""
-    from em2cryo_assets.phantom.study import DEMO_SEED, spread_over_fields, write_study
+    from em2cryo_assets.phantom.study import DEMO_SEED, write_whole_study
 
-    study = open_study(out)
-    if study.inbox.simulated() is False:
-        raise click.ClickException(f"{out} holds real files; simulated ones go into a folder of their own.")
-    seed = DEMO_SEED if seed is None else seed
-    paths = write_study(study.root, seed=seed, cells_of_fields=spread_over_fields(cells))
-    click.echo(f"{len(paths)} simulated raw files in {study.root / 'inbox'}")
-    click.echo(f"EM2CRYO_DATA={study.root} em2cryo run   makes the study")
+    root = out.resolve()
+    try:
+        paths = write_whole_study(root, seed=DEMO_SEED if seed is None else seed, sem_cells=cells)
+    except InputError as error:
+        option = {"sem_cells": "--cells", "seed": "--seed"}.get(error.file.name)
+        if option is not None:
+            raise click.BadParameter(error.problem, param_hint=option) from error
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{len(paths)} simulated raw files in {root / 'inbox'}")
+    click.echo(f"truth in {root / 'truth'} and truth.json, files of further instruments in {root / 'more'}")
+    click.echo(f"EM2CRYO_DATA={root} em2cryo run   makes the study")
 
 
 @main.command(context_settings={"ignore_unknown_options": True})

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from em2cryo_assets import checks
 from em2cryo_assets.assets.pictures import pictures, table
@@ -22,7 +23,7 @@ from em2cryo_assets.compare.tables import COMPARISON_TABLE, MEASUREMENTS, VERDIC
 from em2cryo_assets.compare.verdicts import verdicts as judge
 from em2cryo_assets.cryoet.arcs import WallArc, fit_wall_arc, wall_thickness
 from em2cryo_assets.cryoet.labels import damaged_planes
-from em2cryo_assets.cryoet.noise import spatial_snr
+from em2cryo_assets.cryoet.noise import halves_snr, spatial_snr
 from em2cryo_assets.geometry.isosurface import mesh_of_volume
 from em2cryo_assets.partitions import split_pair_key
 from em2cryo_assets.report.raster import grey
@@ -60,8 +61,7 @@ def tomogram_features(work: Work) -> None:
         # Uncorrected for the missing wedge: the correction simulates a body, at about 5 CPU s a tomogram.
         arc = fit_wall_arc(whole_labels, voxel_nm, tilts_deg=None)
         if labels.any():
-            snr = float(spatial_snr(density, labels))
-            work.fallbacks.append("Without even and odd halves the signal-to-noise ratio comes from a spatial split.")
+            snr = _snr(work, source, kept, density, labels)
     elif modality in WHOLE_CELL_MODALITIES and labels.any():
         try:
             mesh = mesh_of_volume(labels > 0, voxel_nm)
@@ -145,6 +145,16 @@ def tomogram_record(tomogram: Artifact, features: Artifact) -> tuple[TomogramRec
         denoised=bool(raw["denoised"]),
     )
     return record, kept
+
+
+def _snr(work: Work, source: Artifact, kept: slice, density: NDArray[np.float32], labels: NDArray[np.uint8]) -> float:
+    """Signal-to-noise ratio by the halves of a reconstructed tilt series, else by a spatial split."""
+    halves = [source.path / f"{name}.ome.zarr" for name in ("even", "odd")]
+    if all(half.is_dir() for half in halves):
+        even, odd = (np.asarray(read_image(half).data[kept]) for half in halves)
+        return float(halves_snr(even, odd, labels))
+    work.fallbacks.append("Without even and odd halves the signal-to-noise ratio comes from a spatial split.")
+    return float(spatial_snr(density, labels))
 
 
 @stage_asset("comparison")

@@ -128,9 +128,10 @@ _IN_ORDER = (
         "tomogram",
         "raw",
         "tomograms",
-        "1",
+        "2",
         (Upstream("tomogram", "raw"),),
-        "One cryo-ET reconstruction or whole-cell volume as density, with voxel size, tilts and what was assumed.",
+        "One cryo-ET reconstruction or whole-cell volume as density, with voxel size, tilts and what was assumed. A tilt "
+        "series is aligned and reconstructed.",
         kinds=("volume", "zarr"),
     ),
     Stage(

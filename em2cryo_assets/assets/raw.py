@@ -4,6 +4,7 @@ Belongs here: `sem_field`, `tem_section`, `tomogram`.
 Does not belong here: how files are read (`formats`, `cryoet.mrc`) or which files exist (`resources.inbox`).
 """
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from em2cryo_assets import checks
 from em2cryo_assets.assets.pictures import pictures
 from em2cryo_assets.assets.records import sidecar_record, write_record
 from em2cryo_assets.assets.stage import Work, stage_asset
-from em2cryo_assets.cryoet.mrc import open_tomogram
+from em2cryo_assets.cryoet.from_tilt_series import BackProjection, reconstruct_series
+from em2cryo_assets.cryoet.mrc import Tomogram, open_tomogram
+from em2cryo_assets.cryoet.raw_volume import VolumeView
+from em2cryo_assets.cryoet.tilt_series_file import is_tilt_series, read_tilt_series
 from em2cryo_assets.formats.errors import InputError
 from em2cryo_assets.formats.image import CalibratedImage, read_image
 from em2cryo_assets.formats.sidecar import Sidecar, read_sidecar
@@ -50,14 +54,15 @@ def tem_section(work: Work) -> None:
 
 @stage_asset("tomogram", checks.TOMOGRAM)
 def tomogram(work: Work) -> None:
-    """Read one tomogram or whole-cell volume as density in nm."""
+    """Read one tomogram or whole-cell volume as density in nm; where only its views are given, reconstruct it."""
     path, sidecar = _raw(work, "tomogram")
-    volume = open_tomogram(path, sidecar)
+    volume = _reconstructed(work, path, sidecar) if is_tilt_series(path) else open_tomogram(path, sidecar)
     work.fallbacks += volume.fallbacks
     for line in volume.warnings:
         work.context.log.warning(line)
-    write_image(work.folder / "image.ome.zarr", volume.data, voxel_nm=volume.voxel_nm, name=work.slug)
-    middle = np.asarray(volume.data[volume.data.shape[0] // 2])
+    write_image(work.folder / "image.ome.zarr", volume.density, voxel_nm=volume.voxel_nm, name=work.slug)
+    depth = volume.density.shape[0]
+    middle = volume.density[depth // 2 : depth // 2 + 1, :, :][0]
     record = {
         "sidecar": sidecar_record(sidecar),
         "voxel_nm": list(volume.voxel_nm),
@@ -73,12 +78,39 @@ def tomogram(work: Work) -> None:
     work.metadata |= {
         **pictures([grey(middle)], f"middle slice, voxels of {voxel} nm; dark is dense", simulated=work.simulated),
         "voxel_z_nm": volume.voxel_nm[0],
-        "shape_zyx": " × ".join(map(str, volume.data.shape)),
+        "shape_zyx": " × ".join(map(str, volume.density.shape)),
         "modality": volume.modality,
         "voxel_source": volume.voxel_source,
     }
     _check_pixel(work, max(volume.voxel_nm), min(volume.voxel_nm), low=0.02, high=200)
     _tell_warnings(work, volume.warnings)
+
+
+def _reconstructed(work: Work, path: Path, sidecar: Sidecar) -> Tomogram:
+    """A tomogram from its tilt series; halves of every other view are published beside it."""
+    series = read_tilt_series(path, sidecar)
+    made = reconstruct_series(series, thickness_nm=sidecar.section_thickness_nm, device=work.compute.torch_device())
+    voxel_nm = (made.voxel_nm,) * 3
+    for name in ("even", "odd"):
+        half = _on_disk(getattr(made, name), work.folder)
+        write_image(work.folder / f"{name}.ome.zarr", half, voxel_nm=voxel_nm, name=f"{work.slug}, {name} views")
+        work.context.log.info(f"reconstructed from {name} views")
+    fallbacks = list(made.notes)
+    if sidecar.modality is None:
+        fallbacks.append("The modality was not recorded; the volume was treated as a lamella.")
+    if made.residual_nm is not None:
+        work.metadata["alignment_residual_nm"] = made.residual_nm
+    density = VolumeView(_on_disk(made.density, work.folder), (0, 1, 2), 1.0)
+    return Tomogram(
+        density, voxel_nm, "tilt series", made.tilts_deg, sidecar.modality or "lamella",
+        warnings=list(series.warnings), fallbacks=fallbacks,
+    )  # fmt: skip
+
+
+def _on_disk(volume: BackProjection, folder: Path) -> NDArray[np.float32]:
+    """The volume in a file without a name, which goes with the array: 1,024² × 300 voxels are 1.2 GB."""
+    with tempfile.TemporaryFile(dir=folder.parent) as scratch:
+        return volume.into(np.memmap(scratch, dtype=np.float32, mode="w+", shape=volume.shape))
 
 
 def _raw(work: Work, kind: Kind) -> tuple[Path, Sidecar]:

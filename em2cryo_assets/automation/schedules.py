@@ -9,10 +9,13 @@ from em2cryo_assets.automation.batches import bring_up_to_date
 from em2cryo_assets.resources.compute import ComputeResource
 from em2cryo_assets.resources.study import StudyResource
 
-__all__ = ["nightly", "update_study"]
+__all__ = ["bring_study_up_to_date", "nightly", "update_study"]
 
 
-@dg.op(description="Register what lies in the inbox, then make everything that is missing or outdated.")
+@dg.op(
+    ins={"fetched": dg.In(dg.Nothing)},  # in `fetch_empiar`; the nightly job waits for nothing
+    description="Register what lies in the inbox, then make everything that is missing or outdated.",
+)
 def bring_study_up_to_date(context: dg.OpExecutionContext, study: StudyResource, compute: ComputeResource) -> None:
     """Do what ``em2cryo run`` does, with its lines in this run's log."""
     outcome = bring_up_to_date(study.open(), context.instance, compute, context.log.info)

@@ -8,7 +8,7 @@ back-projection (:mod:`em2cryo_assets.cryoet.reconstruct`), correction of the co
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,9 @@ from em2cryo_assets.cryoet.reconstruct import back_project
 from em2cryo_assets.formats.errors import InputError
 
 if TYPE_CHECKING:
-    import dask.array as da
-
     from em2cryo_assets.cryoet.tilt_series_file import RecordedSeries
 
-__all__ = ["ASSUMED_DEPTH_NM", "Reconstruction", "reconstruct_series"]
+__all__ = ["ASSUMED_DEPTH_NM", "BackProjection", "Reconstruction", "reconstruct_series"]
 
 Float32Array = NDArray[np.float32]
 
@@ -40,6 +38,40 @@ _WORST_RESIDUAL: Final = 0.02
 
 _CLIP_SD: Final = 6.0
 _ROWS: Final = 64
+"""Planes at a time: 1,024 × 300 voxels of 64 planes take 80 MB beside the views."""
+
+
+@dataclass(frozen=True)
+class BackProjection:
+    """A volume that is made plane by plane across the tilt axis, which do not mix.
+
+    Parameters
+    ----------
+    views : numpy.ndarray, float32, shape (n, y, x)
+        Aligned line integrals.
+    tilts_deg : list of float
+        Their tilts.
+    shape : tuple of int
+        (z, y, x) of the volume.
+    device : str
+        Torch device.
+    """
+
+    views: Float32Array
+    tilts_deg: list[float]
+    shape: tuple[int, int, int]
+    device: str
+
+    def into(self, volume: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Fill an array (z, y, x), in memory or mapped from a file, with density about 0, high = dense."""
+        for start in range(0, self.shape[1], _ROWS):
+            rows = slice(start, start + _ROWS)
+            volume[:, rows] = back_project(self.views[:, rows], self.tilts_deg, self.shape[0], device=self.device)
+        return volume
+
+    def compute(self) -> NDArray[np.float32]:
+        """The volume in memory."""
+        return self.into(np.empty(self.shape, dtype=np.float32))
 
 
 @dataclass(frozen=True)
@@ -48,9 +80,8 @@ class Reconstruction:
 
     Parameters
     ----------
-    density, even, odd : dask.array.Array, float32, shape (z, y, x)
-        Density about 0, high = dense, from all views and from every other one by tilt; lazy, in slabs of
-        whole (z, x) planes.
+    density, even, odd : BackProjection
+        From all views, and from every other one by tilt.
     voxel_nm : float
         Voxel side.
     tilts_deg : tuple of float
@@ -61,9 +92,9 @@ class Reconstruction:
         What was done and assumed, a sentence each.
     """
 
-    density: da.Array
-    even: da.Array
-    odd: da.Array
+    density: BackProjection
+    even: BackProjection
+    odd: BackProjection
     voxel_nm: float
     tilts_deg: tuple[float, ...]
     residual_nm: float | None
@@ -87,7 +118,7 @@ def reconstruct_series(
     Returns
     -------
     Reconstruction
-        Views are held in memory, binned; the volume is computed plane by plane when it is asked for.
+        Views are held in memory, binned; a volume is computed when it is asked for.
 
     Raises
     ------
@@ -110,11 +141,12 @@ def reconstruct_series(
         notes.append(f"The thickness was not recorded; a depth of {ASSUMED_DEPTH_NM:g} nm was reconstructed.")
     notes.append("The handedness of z follows from the sign of the tilts and was not verified.")
     order = np.argsort(series.tilts_deg, kind="stable")
-    made = [
-        _lazy(lined[np.sort(chosen)], [series.tilts_deg[i] for i in np.sort(chosen)], depth, device)
-        for chosen in (order, order[::2], order[1::2])
-    ]
-    return Reconstruction(made[0], made[1], made[2], voxel_nm, series.tilts_deg, residual_nm, notes)
+
+    def of(chosen: NDArray[np.intp]) -> BackProjection:
+        return BackProjection(lined[chosen], [series.tilts_deg[i] for i in chosen], (depth, *shape), device)
+
+    every, even, odd = of(order), of(order[::2]), of(order[1::2])
+    return Reconstruction(every, even, odd, voxel_nm, series.tilts_deg, residual_nm, notes)
 
 
 def _alignment(
@@ -180,22 +212,3 @@ def _line_integrals(view: Float32Array) -> Float32Array:
     if mean > 4.0 * spread:
         return np.asarray(-np.log(np.maximum(view, 0.02 * mean) / mean), dtype=np.float32)
     return np.asarray((mean - view) / spread, dtype=np.float32)
-
-
-def _lazy(views: Float32Array, tilts_deg: list[float], depth: int, device: str) -> Any:
-    """Volume as a dask array of slabs of `_ROWS` planes across the tilt axis, which do not mix."""
-    import dask
-    import dask.array as da
-
-    _, height, width = views.shape
-    source = dask.delayed(views, pure=False)
-    blocks = []
-    for start in range(0, height, _ROWS):
-        rows = min(_ROWS, height - start)
-        block = dask.delayed(_block, pure=False)(source, start, rows, tilts_deg, depth, device)
-        blocks.append(da.from_delayed(block, (depth, rows, width), dtype=np.float32))
-    return da.concatenate(blocks, axis=1)
-
-
-def _block(views: Float32Array, start: int, rows: int, tilts_deg: list[float], depth: int, device: str) -> Float32Array:
-    return back_project(views[:, start : start + rows], tilts_deg, depth, device=device)

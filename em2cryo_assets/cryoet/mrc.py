@@ -2,7 +2,7 @@
 
 Belongs here: turning a raw volume and its sidecar into density that is high where matter is dense, (z, y, x), with
 every assumption written down. Does not belong here: the containers themselves (:mod:`em2cryo_assets.cryoet.mrc_header`,
-:mod:`em2cryo_assets.cryoet.tiff_stack`), labels, or storage.
+:mod:`em2cryo_assets.cryoet.tiff_stack`, :mod:`em2cryo_assets.cryoet.ome_zarr_input`), labels, or storage.
 """
 
 from __future__ import annotations
@@ -13,9 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from em2cryo_assets.cryoet.mrc_header import read_mrc
-from em2cryo_assets.cryoet.raw_volume import RawVolume, check_values
+from em2cryo_assets.cryoet.denoised import denoised_word
+from em2cryo_assets.cryoet.mrc_header import PACKINGS, read_mrc
+from em2cryo_assets.cryoet.ome_zarr_input import read_ome_zarr
+from em2cryo_assets.cryoet.raw_volume import RawVolume, VolumeView, check_values
 from em2cryo_assets.cryoet.tiff_stack import read_tiff_stack
+from em2cryo_assets.cryoet.tilt_series_file import recorded_tilts
+from em2cryo_assets.cryoet.voxel import believed_voxel
+from em2cryo_assets.formats.companions import FOLDER_ENDINGS
 from em2cryo_assets.formats.errors import InputError
 from em2cryo_assets.vocabulary import SLAB_MODALITIES, WHOLE_CELL_MODALITIES
 
@@ -36,25 +41,26 @@ class Tomogram:
 
     Parameters
     ----------
-    data : dask.array.Array, float32, shape (z, y, x)
-        Density, high where matter is dense, read lazily.
+    density : VolumeView, float32, shape (z, y, x)
+        High where matter is dense; boxes of it are read when asked for.
     voxel_nm : tuple of float
         Voxel sides along z, y, x in nm.
     voxel_source : str
-        "MRC header", "ImageJ metadata" or "sidecar".
+        "MRC header", "ImageJ metadata", "OME-Zarr metadata", "sidecar" or "mdoc".
     tilts_deg : tuple of float or None
         Recorded tilt angles in degrees.
     modality : str
         As in the sidecar.
     denoised : bool
-        Whether the sidecar says that it was denoised or filled in; texture is then not the specimen's.
+        Whether the sidecar, or else the name or the header, says that it was denoised or filled in; texture is then
+        not the specimen's.
     warnings : list of str
         Contradictions and oddities.
     fallbacks : list of str
         Everything that had to be assumed, one sentence each.
     """
 
-    data: Any
+    density: VolumeView
     voxel_nm: tuple[float, float, float]
     voxel_source: str
     tilts_deg: tuple[float, ...] | None
@@ -63,6 +69,14 @@ class Tomogram:
     warnings: list[str] = field(default_factory=list)
     fallbacks: list[str] = field(default_factory=list)
 
+    @property
+    def data(self) -> Any:
+        """The density as a dask array in blocks of 128 voxels."""
+        import dask.array as da
+
+        blocks = tuple(min(_CHUNK, n) for n in self.density.shape)
+        return da.from_array(self.density, chunks=blocks, meta=np.empty((0, 0, 0), np.float32), name=False)
+
 
 def open_tomogram(path: Path, sidecar: Sidecar) -> Tomogram:
     """Open a reconstruction of any supported format.
@@ -70,7 +84,8 @@ def open_tomogram(path: Path, sidecar: Sidecar) -> Tomogram:
     Parameters
     ----------
     path : pathlib.Path
-        ``.mrc``, ``.rec``, ``.map`` (also with ``.gz``), ``.tif`` or ``.tiff``.
+        ``.mrc``, ``.rec``, ``.map`` (also with ``.gz`` or ``.bz2``), ``.tif``, ``.tiff``, or a folder ``.ome.zarr`` or
+        ``.zarr``.
     sidecar : Sidecar
         What the owner recorded beside the file; its empty form is fine where the file says enough.
 
@@ -84,13 +99,11 @@ def open_tomogram(path: Path, sidecar: Sidecar) -> Tomogram:
     InputError
         If the format is unknown, the file damaged, blank, NaN or too large, or no voxel size is known.
     """
-    import dask.array as da
-
     path = Path(path)
     raw = _read(path)
     check_values(path, raw.array)
     warnings, fallbacks = list(raw.warnings), list[str]()
-    voxel_nm, source = _voxel(path, raw, sidecar, warnings)
+    voxel_nm, source = believed_voxel(path, raw, sidecar, warnings, fallbacks)
     modality = sidecar.modality
     if modality is None:
         modality = "lamella"
@@ -102,55 +115,71 @@ def open_tomogram(path: Path, sidecar: Sidecar) -> Tomogram:
             f"Write lamella, cryo-section, soft-x-ray, fib-sem or overview into {path.name}.toml.",
         )
     sign = -1.0 if _dark_is_dense(path, modality, sidecar, fallbacks) else 1.0
-    chunks = tuple(min(_CHUNK, n) for n in raw.array.shape)
-    data = da.from_array(raw.array, chunks=chunks, meta=np.empty((0, 0, 0), dtype=raw.array.dtype))
-    data = (data.astype(np.float32) * np.float32(sign)).transpose(raw.axes)
-    if modality in SLAB_MODALITIES and 2 * data.shape[1] < min(data.shape[0], data.shape[2]):
+    density = VolumeView(raw.array, raw.axes, sign)
+    if modality in SLAB_MODALITIES and 2 * density.shape[1] < min(density.shape[0], density.shape[2]):
         # IMOD's tilt writes sections along y; a rotation (not a flip) about x keeps the handedness of the file.
-        data = data.transpose(1, 0, 2)[:, ::-1, :]
+        density = VolumeView(raw.array, raw.axes, sign, turned=True)
         voxel_nm = (voxel_nm[1], voxel_nm[0], voxel_nm[2])
         fallbacks.append("The thin axis was y: the volume was turned by 90 degrees about x so that z is the thin axis.")
-    tilts = None if sidecar.tilts_deg is None else tuple(float(t) for t in sidecar.tilts_deg)
+    denoised = _denoised(path, raw, sidecar, warnings, fallbacks)
+    tilts = _tilts(path, sidecar, modality, warnings)
+    if modality in SLAB_MODALITIES:
+        # A wrong sign of the tilts mirrors a reconstruction, and none of the formats has a field for it.
+        fallbacks.append("The handedness was not recorded; it is taken as the file has it, and nothing was mirrored.")
     if tilts is None and modality in SLAB_MODALITIES:
         fallbacks.append("Tilt angles were not recorded; -60 to 60 degrees in steps of 3 are assumed.")
-    return Tomogram(data, voxel_nm, source, tilts, modality, bool(sidecar.denoised), warnings, fallbacks)
+    return Tomogram(density, voxel_nm, source, tilts, modality, denoised, warnings, fallbacks)
+
+
+def _tilts(path: Path, sidecar: Sidecar, modality: str, warnings: list[str]) -> tuple[float, ...] | None:
+    """Tilts by the sidecar, else by what lies beside a slab; an unreadable list is told and left."""
+    if sidecar.tilts_deg is not None or modality not in SLAB_MODALITIES:
+        return None if sidecar.tilts_deg is None else tuple(float(t) for t in sidecar.tilts_deg)
+    try:
+        found = recorded_tilts(path)
+    except InputError as error:
+        warnings.append(str(error))
+        return None
+    return None if found is None else tuple(found[0].tolist())
 
 
 def _read(path: Path) -> RawVolume:
-    name = path.name.lower()
+    name = _unpacked_name(path)
+    if path.is_dir() and path.name.lower().endswith(FOLDER_ENDINGS):
+        return read_ome_zarr(path)
     if not path.is_file():
         raise InputError(path, "the file does not exist.", "Put it back or remove its sidecar.")
-    if name.removesuffix(".gz").endswith((".mrc", ".rec", ".map")):
+    if name.endswith((".mrc", ".rec", ".map")):
         return read_mrc(path)
-    if name.endswith((".tif", ".tiff")):
+    if path.name.lower().endswith((".tif", ".tiff")):
         return read_tiff_stack(path)
-    raise InputError(path, "this is no known tomogram format.", "Use .mrc, .rec, .map (also .gz) or a TIFF stack.")
+    raise InputError(
+        path,
+        "this is no known tomogram format.",
+        "Use .mrc, .rec, .map (also .gz or .bz2), a TIFF stack or an OME-Zarr folder.",
+    )
 
 
-def _voxel(path: Path, raw: RawVolume, sidecar: Sidecar, warnings: list[str]) -> tuple[tuple[float, float, float], str]:
-    given = sidecar.voxel_size_nm
-    declared = None if given is None else (given if isinstance(given, tuple) else (float(given),) * 3)
-    if raw.voxel_nm is None:
-        if declared is None:
-            raise InputError(
-                path,
-                "the file holds no voxel size (0 or 1 angstrom means that nobody wrote one).",
-                f"Write voxel_size_nm = ... (in nm) into {path.name}.toml beside it.",
-            )
-        return (declared[0], declared[1], declared[2]), "sidecar"
-    if declared is not None and any(abs(a / b - 1) > 0.01 for a, b in zip(raw.voxel_nm, declared, strict=True)):
-        ours, theirs = (" x ".join(f"{side:.4g}" for side in sides) for sides in (raw.voxel_nm, declared))
+def _unpacked_name(path: Path) -> str:
+    name = path.name.lower()
+    return next((name.removesuffix(end) for end in PACKINGS if name.endswith(end)), name)
+
+
+def _denoised(path: Path, raw: RawVolume, sidecar: Sidecar, warnings: list[str], fallbacks: list[str]) -> bool:
+    """Whether a network or a filter made the texture: recorded, else by the words that programs leave."""
+    word = denoised_word((path.name, *raw.labels))
+    if word is None or sidecar.denoised:
+        return bool(sidecar.denoised)
+    if sidecar.denoised is False:
         warnings.append(
-            f"The sidecar gives voxels of {theirs} nm (z, y, x), the {raw.source} {ours} nm; the latter was kept."
+            f"The sidecar says denoised = false, the name or the header says {word!r}; the former was kept."
         )
-    if max(raw.voxel_nm) > 1.01 * min(raw.voxel_nm):
-        sides = " x ".join(f"{side:.4g}" for side in raw.voxel_nm)
-        warnings.append(f"The voxel sides differ: {sides} nm (z, y, x).")
-    return raw.voxel_nm, raw.source
-
-
-def _three(sides: float | tuple[float, ...]) -> tuple[float, float, float]:
-    return (sides[0], sides[1], sides[2]) if isinstance(sides, tuple) else (sides, sides, sides)
+        return False
+    fallbacks.append(
+        f"The name or the header says {word!r}: the volume is taken as denoised, and its texture is left out. If it is "
+        f"not, write denoised = false into {path.name}.toml."
+    )
+    return True
 
 
 def _dark_is_dense(path: Path, modality: str, sidecar: Sidecar, fallbacks: list[str]) -> bool:
@@ -158,7 +187,7 @@ def _dark_is_dense(path: Path, modality: str, sidecar: Sidecar, fallbacks: list[
     if sidecar.contrast is not None:
         return sidecar.contrast == "dark-is-dense"
     # EMDB maps and X-ray absorption are bright where dense; reconstructions as IMOD writes them are dark.
-    bright = modality == "soft-x-ray" or path.name.lower().removesuffix(".gz").endswith(".map")
+    bright = modality == "soft-x-ray" or _unpacked_name(path).endswith(".map")
     custom = "bright" if bright else "dark"
     fallbacks.append(f"The contrast was not recorded; {custom} was taken to be dense, as is the custom.")
     return not bright

@@ -1,8 +1,9 @@
 """A recorded tilt series as files: stack, tilts, alignment, and what each of them says.
 
-Belongs here: finding and reading what lies beside a stack (``.tlt``, ``.rawtlt``, ``.mdoc``, ``.xf``), in IMOD's and
-SerialEM's conventions. Does not belong here: the MRC container (:mod:`em2cryo_assets.cryoet.mrc_header`), aligning
-(:mod:`em2cryo_assets.cryoet.align`), reconstructing (:mod:`em2cryo_assets.cryoet.from_tilt_series`).
+Belongs here: reading what lies beside a stack (``.tlt``, ``.rawtlt``, ``.mdoc``, ``.xf``), in IMOD's and SerialEM's
+conventions. Does not belong here: finding it (`formats.companions`), the MRC container
+(:mod:`em2cryo_assets.cryoet.mrc_header`), aligning (:mod:`em2cryo_assets.cryoet.align`), reconstructing
+(:mod:`em2cryo_assets.cryoet.from_tilt_series`).
 """
 
 from __future__ import annotations
@@ -10,22 +11,20 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from em2cryo_assets.cryoet.mrc_header import read_mrc
+from em2cryo_assets.formats.companions import companions
 from em2cryo_assets.formats.errors import InputError
 
 if TYPE_CHECKING:
-    from em2cryo_assets.cryoet.raw_volume import FileArray
+    from em2cryo_assets.cryoet.raw_volume import RawArray
     from em2cryo_assets.formats.sidecar import Sidecar
 
-__all__ = ["COMPANION_ENDINGS", "RecordedSeries", "companions", "is_tilt_series", "read_tilt_series"]
-
-COMPANION_ENDINGS: Final = (".tlt", ".rawtlt", ".xf", ".mdoc")
-"""What may lie beside a stack, after its name with or without the stack's own ending."""
+__all__ = ["RecordedSeries", "is_tilt_series", "read_tilt_series", "recorded_tilts"]
 
 _STACK_ENDINGS: Final = (".st", ".ali")
 _LARGEST_TEXT: Final = 1 << 22
@@ -41,7 +40,7 @@ class RecordedSeries:
     ----------
     path : pathlib.Path
         The stack.
-    views : FileArray or numpy.ndarray, shape (n, y, x)
+    views : RawArray, shape (n, y, x)
         Grey values in the order of the file, read a view at a time.
     tilts_deg : tuple of float
         One for each view.
@@ -62,7 +61,7 @@ class RecordedSeries:
     """
 
     path: Path
-    views: FileArray | NDArray[Any]
+    views: RawArray
     tilts_deg: tuple[float, ...]
     tilts_from: str
     pixel_nm: float
@@ -70,19 +69,6 @@ class RecordedSeries:
     transforms: NDArray[np.float64] | None
     aligned: bool
     warnings: list[str] = field(default_factory=list)
-
-
-def companions(path: Path) -> list[Path]:
-    """Files beside a stack that belong to it, in the order of `COMPANION_ENDINGS`."""
-    stem = path.with_name(path.name[: -len(path.suffix)] if path.suffix else path.name)
-    found = []
-    for ending in COMPANION_ENDINGS:
-        # `TS_01.mrc.mdoc` is what SerialEM writes, `TS_01.mdoc` what archives hold.
-        for base in (path, stem):
-            candidate = base.with_name(base.name + ending)
-            if candidate.is_file() and candidate not in found:
-                found.append(candidate)
-    return found
 
 
 def is_tilt_series(path: Path) -> bool:
@@ -95,10 +81,9 @@ def is_tilt_series(path: Path) -> bool:
         return True
     if path.suffix.lower() != ".mrc":
         return False
-    lists = [one for one in companions(path) if one.suffix in (".tlt", ".rawtlt")]
-    if not lists:
-        return False
-    return len(_numbers(lists[0])) == read_mrc(path).array.shape[0]
+    found = companions(path)
+    tilts = found.get(".tlt", found.get(".rawtlt"))
+    return tilts is not None and len(_numbers(tilts)) == read_mrc(path).array.shape[0]
 
 
 def read_tilt_series(path: Path, sidecar: Sidecar) -> RecordedSeries:
@@ -125,9 +110,9 @@ def read_tilt_series(path: Path, sidecar: Sidecar) -> RecordedSeries:
     raw = read_mrc(path)
     count = raw.array.shape[0]
     warnings = list(raw.warnings)
-    beside = {one.suffix: one for one in reversed(companions(path))}
+    beside = companions(path)
     mdoc = _Mdoc(beside[".mdoc"]) if ".mdoc" in beside else None
-    tilts, origin = _tilts(path, beside, mdoc, sidecar, count)
+    tilts, origin = _tilts(path, sidecar, count)
     pixel_nm = _pixel(path, raw.voxel_nm, mdoc, sidecar, warnings)
     aligned = path.suffix.lower() == ".ali"
     transforms = None
@@ -142,6 +127,29 @@ def read_tilt_series(path: Path, sidecar: Sidecar) -> RecordedSeries:
             raise InputError(beside[".xf"], "a transform flattens its view.", "align the series again.")
     axis = 0.0 if aligned else (mdoc.axis_deg if mdoc else None)
     return RecordedSeries(path, raw.array, tilts, origin, pixel_nm, axis, transforms, aligned, warnings)
+
+
+def recorded_tilts(path: Path) -> tuple[NDArray[np.float64], str] | None:
+    """Tilts that lie beside a stack or a reconstruction of it, and the name of the file that gives them.
+
+    ``.tlt`` (refined) comes before ``.rawtlt``, and that before ``.mdoc``; None where there is none of them.
+
+    Raises
+    ------
+    InputError
+        If that file cannot be read, or holds a tilt beyond ±80°.
+    """
+    found = companions(path)
+    origin = found.get(".tlt", found.get(".rawtlt"))
+    if origin is not None:
+        tilts = _numbers(origin)
+    elif ".mdoc" in found and (tilts := _Mdoc(found[".mdoc"]).tilts).size:
+        origin = found[".mdoc"]
+    else:
+        return None
+    if not np.isfinite(tilts).all() or np.abs(tilts).max() > _STEEPEST_DEG:
+        raise InputError(origin, f"it holds a tilt beyond ±{_STEEPEST_DEG:g}°.", "remove that view or correct it.")
+    return tilts, origin.name
 
 
 class _Mdoc:
@@ -167,23 +175,15 @@ class _Mdoc:
         self.axis_deg = float(found.group(1)) if found else None
 
 
-def _tilts(
-    path: Path, beside: dict[str, Path], mdoc: _Mdoc | None, sidecar: Sidecar, count: int
-) -> tuple[tuple[float, ...], str]:
-    if ".tlt" in beside or ".rawtlt" in beside:
-        origin = beside.get(".tlt", beside.get(".rawtlt"))
-        assert origin is not None
-        tilts, name = _numbers(origin), origin.name
-    elif mdoc is not None and mdoc.tilts.size:
-        tilts, name = mdoc.tilts, mdoc.path.name
+def _tilts(path: Path, sidecar: Sidecar, count: int) -> tuple[tuple[float, ...], str]:
+    if (found := recorded_tilts(path)) is not None:
+        tilts, name = found
     elif sidecar.tilts_deg is not None:
         tilts, name = np.asarray(sidecar.tilts_deg, dtype=float), f"{path.name}.toml"
     else:
         raise InputError(path, "its tilts were not recorded.", f"put {path.stem}.rawtlt or {path.name}.mdoc beside it.")
-    if tilts.ndim != 1 or len(tilts) != count:
+    if len(tilts) != count:
         raise InputError(path, f"{name} gives {len(tilts)} tilts for {count} views.", "keep the list of this stack.")
-    if not np.isfinite(tilts).all() or np.abs(tilts).max() > _STEEPEST_DEG:
-        raise InputError(path, f"{name} holds a tilt beyond ±{_STEEPEST_DEG:g}°.", "remove that view or correct it.")
     if len(set(np.round(tilts, 1))) < 3:
         raise InputError(path, "fewer than three different tilts make no tomogram.", "give the whole series.")
     return tuple(float(tilt) for tilt in tilts), name

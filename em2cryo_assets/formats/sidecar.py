@@ -51,7 +51,7 @@ class Sidecar:
     live_cell_diameter_um : float or None
         Mean diameter of living cells of the strain, µm: undoes drying.
     section_thickness_nm : float or None
-        Thickness of a TEM section, nm.
+        Thickness of a TEM section, or of the slab that a tilt series shows, nm.
     block, cell : str or None
         Identity of the resin block and of the cell: the independent units.
     sampling : str or None

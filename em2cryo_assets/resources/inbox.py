@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from em2cryo_assets.formats.companions import COMPANION_ENDINGS, FOLDER_ENDINGS, companions
 from em2cryo_assets.formats.errors import InputError
 from em2cryo_assets.formats.sidecar import read_sidecar
 from em2cryo_assets.partitions import check_slug, slugify
+from em2cryo_assets.store.digest import digest_folder
 
 __all__ = ["KINDS", "Inbox", "Kind", "RawFile"]
 
@@ -25,9 +27,12 @@ Kind = Literal["sem", "tem", "tomogram"]
 KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "sem": (".tif", ".tiff", ".png", ".jpg", ".jpeg"),
     "tem": (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".mrc"),
-    "tomogram": (".mrc", ".rec", ".map", ".mrc.gz", ".rec.gz", ".map.gz", ".tif", ".tiff"),
-}
-"""Kind of raw file to the file name endings read now."""
+    "tomogram": (
+        *(f"{end}{packing}" for packing in ("", ".gz", ".bz2") for end in (".mrc", ".rec", ".map")),
+        ".st", ".ali", ".tif", ".tiff", *FOLDER_ENDINGS,
+    ),
+}  # fmt: skip
+"""Kind of raw file to the file name endings read now; those of Zarr are of folders."""
 
 _LABEL_ENDINGS = (".labels.tif", ".labels.tiff", ".labels.png")
 
@@ -43,7 +48,7 @@ class RawFile:
     key : str
         Partition key, made from the file name.
     path : pathlib.Path
-        The raw file.
+        The raw file, or the folder of an OME-Zarr image.
     labels : pathlib.Path or None
         Labels drawn by a person (``<file name>.labels.tif``), which replace computed ones.
     rivals : tuple of pathlib.Path
@@ -81,7 +86,7 @@ class Inbox:
         found: dict[str, list[Path]] = {}
         for path in sorted(folder.iterdir()) if folder.is_dir() else []:
             ending = _ending(path.name, kind)
-            if ending is None or path.name.startswith(".") or not path.is_file():
+            if ending is None or path.name.startswith(".") or not _is_there(path, ending):
                 continue
             try:
                 found.setdefault(slugify(path.name[: -len(ending)]), []).append(path)
@@ -101,7 +106,7 @@ class Inbox:
             for path in (sorted(folder.iterdir()) if folder.is_dir() else [])
             if path not in listed
             and not path.name.startswith(".")
-            and not path.name.endswith((".toml", *_LABEL_ENDINGS))
+            and not path.name.endswith((".toml", *COMPANION_ENDINGS, *_LABEL_ENDINGS))
         ]
 
     def require(self, kind: Kind, key: str) -> RawFile:
@@ -123,10 +128,12 @@ class Inbox:
         return raw
 
     def digest(self, raw: RawFile) -> str:
-        """Version of a raw file: its bytes, its sidecar's and the names of its rivals."""
+        """Version of a raw file: its bytes, its sidecar's, its companions' and the names of its rivals."""
         parts = [self._digests.of(raw.path), *(path.name for path in raw.rivals)]
         if raw.sidecar.is_file():
             parts.append(self._digests.of(raw.sidecar))
+        if raw.kind == "tomogram":
+            parts += [f"{ending} {self._digests.of(file)}" for ending, file in companions(raw.path).items()]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def labels_digest(self, raw: RawFile) -> str | None:
@@ -148,14 +155,14 @@ class Inbox:
         return None
 
     def add(self, kind: Kind, source: Path, *, key: str | None = None) -> RawFile:
-        """Copy a raw file, its sidecar and its labels into the inbox, whole or not at all.
+        """Copy a raw file, its sidecar, its companions and its labels into the inbox, whole or not at all.
 
         Parameters
         ----------
         kind : {"sem", "tem", "tomogram"}
             What the file is.
         source : pathlib.Path
-            File to copy.
+            File to copy, or folder of an OME-Zarr image.
         key : str, optional
             Key to use instead of one made from the file name.
 
@@ -165,9 +172,9 @@ class Inbox:
             If the file cannot be of this kind, its key is taken, the same bytes are already there, or
             simulated and real files would share a study.
         """
-        if not source.is_file():
-            raise InputError(source, "there is no such file.", "check the path.")
         ending = _ending(source.name, kind)
+        if not (source.is_file() if ending is None else _is_there(source, ending)):
+            raise InputError(source, "there is no such file.", "check the path.")
         if ending is None:
             raise InputError(
                 source, f"{kind} files end in one of {', '.join(KINDS[kind])}.", "convert it, or use another kind."
@@ -183,7 +190,10 @@ class Inbox:
                 f"the key {slug!r} is already taken by {existing[slug].path.name}.",
                 "choose another with --key, or delete the old file first.",
             )
-        incoming = hashlib.sha256(source.read_bytes()).hexdigest()
+        try:
+            incoming = _digest(source)
+        except ValueError as error:
+            raise InputError(source, str(error), "copy what the links lead to into the folder.") from error
         for raw in existing.values():
             if self._digests.of(raw.path) == incoming:
                 raise InputError(source, f"the same bytes are already there as {raw.path.name}.", "nothing to do.")
@@ -198,10 +208,12 @@ class Inbox:
         folder = self.root / kind
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / (slug + ending)
-        companions = [(Path(f"{source}.toml"), Path(f"{target}.toml"))]
-        companions += [(Path(f"{source}{end}"), Path(f"{target}{end}")) for end in _LABEL_ENDINGS]
-        for origin, destination in (*companions, (source, target)):  # the raw file last: it makes the key
-            if origin.is_file():
+        files = [(Path(f"{source}.toml"), Path(f"{target}.toml"))]
+        files += [(Path(f"{source}{end}"), Path(f"{target}{end}")) for end in _LABEL_ENDINGS]
+        if kind == "tomogram":
+            files += [(file, Path(f"{target}{ending}")) for ending, file in companions(source).items()]
+        for origin, destination in (*files, (source, target)):  # the raw file last: it makes the key
+            if origin.is_file() or origin == source:
                 _copy_whole(origin, destination)
         return self.files(kind)[slug]
 
@@ -219,7 +231,20 @@ def _labels_beside(path: Path) -> Path | None:
     return next((p for end in _LABEL_ENDINGS if (p := path.with_name(path.name + end)).is_file()), None)
 
 
+def _is_there(path: Path, ending: str) -> bool:
+    """Whether a path is what its ending says: a folder for Zarr (no link to one), else a file."""
+    return path.is_dir() and not path.is_symlink() if ending in FOLDER_ENDINGS else path.is_file()
+
+
 def _copy_whole(origin: Path, destination: Path) -> None:
+    if origin.is_dir():
+        holder = Path(tempfile.mkdtemp(dir=destination.parent, prefix=".adding-"))
+        try:
+            shutil.copytree(origin, holder / "copy", symlinks=True)
+            (holder / "copy").rename(destination)
+        finally:
+            shutil.rmtree(holder, ignore_errors=True)
+        return
     handle, temporary = tempfile.mkstemp(dir=destination.parent, prefix=".adding-")
     os.close(handle)
     try:
@@ -231,22 +256,54 @@ def _copy_whole(origin: Path, destination: Path) -> None:
         raise
 
 
+def _digest(path: Path) -> str:
+    """SHA-256 of a file or a folder, read block by block: tomograms are many GB.
+
+    Raises
+    ------
+    ValueError
+        If a folder is empty or holds a link.
+    """
+    if path.is_dir():
+        return digest_folder(path)
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _mark(path: Path) -> list[object]:
+    """What changes when a file is written anew; for a folder, that of all its entries."""
+    stat = path.stat()
+    if not path.is_dir():
+        return [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+    total, listing = 0, hashlib.sha256()
+    for parent, folders, names in os.walk(path):
+        folders.sort()
+        for name in sorted((*folders, *names)):
+            entry = Path(parent, name)
+            stat = entry.lstat()
+            total += stat.st_size
+            listing.update(f"{entry.relative_to(path)}\0{stat.st_size} {stat.st_mtime_ns} {stat.st_ino}\0".encode())
+    return [total, listing.hexdigest(), "folder"]
+
+
 class _DigestCache:
-    """SHA-256 of files, recomputed when size or time of change differ (tomograms are many GB)."""
+    """SHA-256 of files and folders, recomputed when size or time of change differ."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._known: dict[str, list[object]] | None = None
 
     def of(self, path: Path) -> str:
-        stat = path.stat()
-        mark: list[object] = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+        mark = _mark(path)
         known = self._load()
         name = str(path.resolve())
         if name in known and known[name][:3] == mark:
             return str(known[name][3])
-        with path.open("rb") as handle:
-            digest = hashlib.file_digest(handle, "sha256").hexdigest()
+        try:
+            digest = _digest(path)
+        except ValueError as error:
+            # A version all the same, so that the study goes on; reading the folder will say what is wrong with it.
+            digest = hashlib.sha256(f"{error} {mark}".encode()).hexdigest()
         known[name] = [*mark, digest]
         handle_fd, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=".digests-")
         with os.fdopen(handle_fd, "w") as out:

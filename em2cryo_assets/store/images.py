@@ -7,9 +7,8 @@ The specification is https://ngff.openmicroscopy.org/0.5/. All lengths are nanom
 translation of `t` put the centre of voxel `i` at ``s * i + t``; voxel 0 of the finest level is at 0.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,9 @@ import dask.array as da
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.codecs import BloscCodec
 
 from em2cryo_assets.store.label_colors import image_label
+from em2cryo_assets.store.levels import Voxels, write_levels
 from em2cryo_assets.store.pyramid import halve_image, halve_labels, level_shapes
 
 __all__ = ["LabelNames", "LazyImage", "read_image", "read_labels", "write_image"]
@@ -27,10 +26,8 @@ __all__ = ["LabelNames", "LazyImage", "read_image", "read_labels", "write_image"
 LabelNames = Mapping[int, str] | Mapping[str, Mapping[int, str]]
 """Names by label value, for all labels of an image alike, or by name of the labels and then by value."""
 
-_IMAGE_TYPES = ("uint8", "uint16", "int16", "int32", "float32")
+_IMAGE_TYPES = ("int8", "uint8", "uint16", "int16", "int32", "float32")
 _LABEL_TYPES = ("uint8", "uint16", "int32")
-_TILE_BYTES = 64 << 20  # largest piece in memory at once; larger pieces gain nothing in speed
-_Halve = Callable[[NDArray[np.generic]], NDArray[np.generic]]
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ class LazyImage:
 
 def write_image(
     path: Path,
-    data: NDArray[np.generic] | da.Array,
+    data: Voxels,
     *,
     voxel_nm: tuple[float, ...],
     name: str,
@@ -67,15 +64,16 @@ def write_image(
 ) -> None:
     """Write an image, its pyramid and its labels as an OME-Zarr 0.5 group.
 
-    Pieces of at most 64 MiB are computed and written one after another, so memory does not grow with the
+    Boxes of at most 64 MiB are read and written one after another, so memory does not grow with the
     image, and the bytes depend on the values only, never on the dask scheduler or on the chunks of `data`.
 
     Parameters
     ----------
     path : pathlib.Path
         Folder to write; must not hold a Zarr group yet.
-    data : numpy.ndarray or dask.array.Array, shape (y, x) or (z, y, x)
-        uint8, uint16, int16, int32 or float32. Coarser levels are means over two voxels along each axis.
+    data : array, shape (y, x) or (z, y, x)
+        A NumPy or dask array, or anything else with a shape and a dtype of which boxes can be read; int8, uint8,
+        uint16, int16, int32 or float32. Coarser levels are means over two voxels along each axis.
     voxel_nm : tuple of float
         Voxel sides along the axes of `data`, nm.
     name : str
@@ -97,13 +95,14 @@ def write_image(
     for label_name, array in labels.items():
         if not label_name.replace("_", "").replace("-", "").isalnum():
             raise ValueError(f"Labels named {label_name!r}: letters, digits, '-' and '_' only.")
-        if array.shape != data.shape:
+        if tuple(array.shape) != tuple(data.shape):
             raise ValueError(f"Labels {label_name!r} have shape {array.shape}, the image {data.shape}.")
         _checked(array, voxel_nm, ("bool", *_LABEL_TYPES), f"labels {label_name!r}")
-    side = chunk if data.ndim == 3 else 4 * chunk
+    side = chunk if len(data.shape) == 3 else 4 * chunk
     root = _create_group(path)
-    _write_levels(root, data, voxel, side, halve_image)
-    root.attrs["ome"] = _ome(name, voxel, _n_levels(data, side), centred=True)
+    write_levels(root, data, side, _axes(len(voxel)), halve_image)
+    n_levels = len(level_shapes(tuple(data.shape), side))
+    root.attrs["ome"] = _ome(name, voxel, n_levels, centred=True)
     if not labels:
         return
     parent = root.create_group("labels")
@@ -111,8 +110,8 @@ def write_image(
     for label_name, array in sorted(labels.items()):
         group = parent.create_group(label_name)
         plain = array.astype(np.uint8) if array.dtype == bool else array
-        _write_levels(group, plain, voxel, side, halve_labels)
-        attributes = _ome(label_name, voxel, _n_levels(plain, side), centred=False)
+        write_levels(group, plain, side, _axes(len(voxel)), halve_labels)
+        attributes = _ome(label_name, voxel, n_levels, centred=False)
         attributes["image-label"] = image_label(_names_of(label_names, label_name))
         group.attrs["ome"] = attributes
 
@@ -147,16 +146,15 @@ def read_labels(path: Path, name: str) -> da.Array:
     return read_image(Path(path, "labels", name)).data
 
 
-def _checked(
-    data: NDArray[np.generic] | da.Array, voxel_nm: tuple[float, ...], types: tuple[str, ...], what: str
-) -> tuple[float, ...]:
-    if data.ndim not in (2, 3) or 0 in data.shape:
+def _checked(data: Voxels, voxel_nm: tuple[float, ...], types: tuple[str, ...], what: str) -> tuple[float, ...]:
+    ndim = len(data.shape)
+    if ndim not in (2, 3) or 0 in data.shape:
         raise ValueError(f"The {what} must be (y, x) or (z, y, x) and not empty, not of shape {data.shape}.")
     if data.dtype.name not in types:
         raise ValueError(f"The {what} is {data.dtype.name}; it must be one of {', '.join(types)}.")
     voxel = tuple(float(side) for side in voxel_nm)
-    if len(voxel) != data.ndim or not all(np.isfinite(side) and side > 0 for side in voxel):
-        raise ValueError(f"voxel_nm is {voxel_nm}; {data.ndim} positive lengths are needed.")
+    if len(voxel) != ndim or not all(np.isfinite(side) and side > 0 for side in voxel):
+        raise ValueError(f"voxel_nm is {voxel_nm}; {ndim} positive lengths are needed.")
     return voxel
 
 
@@ -166,58 +164,6 @@ def _create_group(path: Path) -> zarr.Group:
         raise ValueError(f"{path.name} already holds a Zarr group.")
     path.mkdir(parents=True, exist_ok=True)
     return zarr.create_group(str(path), zarr_format=3)
-
-
-def _n_levels(data: NDArray[np.generic] | da.Array, side: int) -> int:
-    return len(level_shapes(data.shape, side))
-
-
-def _write_levels(
-    group: zarr.Group,
-    data: NDArray[np.generic] | da.Array,
-    voxel: tuple[float, ...],
-    side: int,
-    halve: _Halve,
-) -> None:
-    finer: zarr.Array | None = None
-    for number, shape in enumerate(level_shapes(data.shape, side)):
-        level = group.create_array(
-            str(number),
-            shape=shape,
-            chunks=tuple(min(side, length) for length in shape),
-            dtype=data.dtype.newbyteorder("="),
-            # zstd-1 with bit shuffle: about 440 MB/s a core, where zstd-3 gives 75 MB/s for the same ratio.
-            compressors=BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"),
-            dimension_names=_axes(len(shape)),
-            fill_value=0,
-        )
-        for place in _tiles(shape, side, data.dtype.itemsize * (1 if finer is None else 2 ** len(shape))):
-            if finer is None:
-                piece = data[place]
-                level[place] = piece.compute() if isinstance(piece, da.Array) else piece
-            else:
-                # Read back rather than kept: the finer level need not fit into memory.
-                source = tuple(slice(2 * part.start, 2 * part.stop) for part in place)
-                level[place] = halve(np.asarray(finer[source]))
-        finer = level
-
-
-def _tiles(shape: tuple[int, ...], side: int, bytes_each: int) -> list[tuple[slice, ...]]:
-    """Boxes of whole chunks, as long as memory allows along x, then y, then z.
-
-    Long along x and y because raw volumes lie on disk section by section: each is then read once.
-    """
-    budget = max(1, _TILE_BYTES // (bytes_each * side ** len(shape)))
-    counts = []
-    for length in reversed(shape):
-        count = min(budget, -(-length // side))
-        budget //= count
-        counts.append(count * side)
-    steps = counts[::-1]
-    return [
-        tuple(slice(start, min(start + step, length)) for start, step, length in zip(corner, steps, shape, strict=True))
-        for corner in product(*(range(0, length, step) for length, step in zip(shape, steps, strict=True)))
-    ]
 
 
 def _axes(ndim: int) -> list[str]:

@@ -30,7 +30,8 @@ def test_voxels_and_size_come_from_the_header(tmp_path):
     tomogram = open_tomogram(write(tmp_path / "a.mrc"), LAMELLA)
     np.testing.assert_array_equal(tomogram.data.compute(), VOLUME.astype(np.float32))
     assert tomogram.voxel_nm == pytest.approx((8, 8, 8))
-    assert (tomogram.voxel_source, tomogram.warnings, tomogram.fallbacks) == ("MRC header", [], [])
+    assert (tomogram.voxel_source, tomogram.warnings, tomogram.denoised) == ("MRC header", [], False)
+    assert [line.split(";")[0] for line in tomogram.fallbacks] == ["The handedness was not recorded"]
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.int16, np.uint16, np.float16, np.float32])
@@ -116,6 +117,7 @@ def test_slab_with_thin_y_is_turned_without_mirroring(tmp_path):
     # A rotation about x: (z, y) -> (y, -z); its determinant is +1.
     np.testing.assert_array_equal(tomogram.data.compute(), volume.transpose(1, 0, 2)[:, ::-1])
     assert "turned by 90 degrees" in tomogram.fallbacks[0]
+    assert "nothing was mirrored" in tomogram.fallbacks[1]
 
 
 def damage(path: Path, how: str):
@@ -250,3 +252,18 @@ def test_real_files_open_and_say_that_they_hold_no_cell(name, shape, voxel_nm):
     result = label_tomogram(tomogram.data.compute(), tomogram.voxel_nm, tomogram.modality)
     assert not result.labels.any()
     assert result.warnings[0].startswith("no cell found: ")
+
+
+def test_tilts_beside_a_slab_are_read_and_a_damaged_list_is_told(tmp_path):
+    path = tmp_path / "TS_01.mrc"
+    with mrcfile.new(path) as out:
+        out.set_data(np.random.default_rng(0).normal(size=(8, 20, 20)).astype(np.float32))
+        out.voxel_size = 8.0
+    path.with_suffix(".rawtlt").write_text("-20\n0\n20\n")
+    assert open_tomogram(path, Sidecar()).tilts_deg == (-20.0, 0.0, 20.0)
+    assert open_tomogram(path, Sidecar(tilts_deg=(-5.0, 5.0))).tilts_deg == (-5.0, 5.0)
+    assert open_tomogram(path, Sidecar(modality="soft-x-ray")).tilts_deg is None
+    path.with_suffix(".rawtlt").write_text("-20\nzero\n")
+    damaged = open_tomogram(path, Sidecar())
+    assert damaged.tilts_deg is None
+    assert any("TS_01.rawtlt" in warning for warning in damaged.warnings)

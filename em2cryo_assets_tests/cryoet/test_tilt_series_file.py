@@ -6,7 +6,8 @@ import mrcfile
 import numpy as np
 import pytest
 
-from em2cryo_assets.cryoet.tilt_series_file import companions, is_tilt_series, read_tilt_series
+from em2cryo_assets.cryoet.tilt_series_file import is_tilt_series, read_tilt_series
+from em2cryo_assets.formats.companions import companions
 from em2cryo_assets.formats.errors import InputError
 from em2cryo_assets.formats.sidecar import Sidecar
 
@@ -48,7 +49,7 @@ def test_refined_tilts_come_before_recorded_ones_and_those_before_metadata(tmp_p
     assert read.axis_deg == 85.3
     assert read.pixel_nm == pytest.approx(0.8, rel=1e-6)
     assert read.warnings == []
-    assert [one.name for one in companions(path)] == ["a.tlt", "a.rawtlt", "a.st.mdoc"]
+    assert [one.name for one in companions(path).values()] == ["a.tlt", "a.rawtlt", "a.st.mdoc"]
 
 
 def test_an_xf_is_read_as_imod_writes_it(tmp_path: Path) -> None:

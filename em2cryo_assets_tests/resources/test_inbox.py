@@ -1,5 +1,6 @@
 """The inbox names files, tells versions apart and takes in whole files only."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import tifffile
 from em2cryo_assets.formats.errors import InputError
 from em2cryo_assets.resources import inbox as inbox_module
 from em2cryo_assets.resources.inbox import Inbox
+from em2cryo_assets.store.digest import digest_folder
+from em2cryo_assets.store.images import write_image
 
 
 @pytest.fixture
@@ -119,3 +122,90 @@ def test_a_copy_that_breaks_off_leaves_no_raw_file(
     with pytest.raises(OSError, match="no space"):
         inbox.add("sem", image(tmp_path / "a.tif"))
     assert list((inbox.root / "sem").iterdir()) == []
+
+
+def zarr_image(path: Path, value: int = 1) -> Path:
+    write_image(path, np.full((4, 5, 6), value, np.uint8), voxel_nm=(1, 1, 1), name="a")
+    Path(f"{path}.toml").write_text("simulated = true\n")
+    return path
+
+
+def test_an_ome_zarr_folder_is_a_tomogram_and_any_other_folder_is_none(inbox: Inbox) -> None:
+    folder = inbox.root / "tomogram"
+    zarr_image(folder / "ts 01.ome.zarr")
+    zarr_image(folder / "ts02.zarr")
+    (folder / "ts03.mrc").mkdir()
+    (folder / "ts04.zarr").write_bytes(b"a file")
+    (folder / "ts05.zarr").symlink_to(folder / "ts02.zarr", target_is_directory=True)
+    (folder / "ts06.mrc.bz2").write_bytes(b"")
+    found = inbox.files("tomogram")
+    assert {key: raw.path.name for key, raw in found.items()} == {
+        "ts-01": "ts 01.ome.zarr",
+        "ts02": "ts02.zarr",
+        "ts06": "ts06.mrc.bz2",
+    }
+    assert {path.name for path in inbox.unusable("tomogram")} == {"ts03.mrc", "ts04.zarr", "ts05.zarr"}
+
+
+def test_the_version_of_a_folder_is_that_of_its_files(inbox: Inbox) -> None:
+    path = zarr_image(inbox.root / "tomogram" / "a.ome.zarr")
+    first = inbox.digest(inbox.require("tomogram", "a"))
+    shutil.copytree(path, path.with_name("b.ome.zarr"))
+    shutil.copyfile(f"{path}.toml", path.with_name("b.ome.zarr.toml"))
+    assert inbox.digest(inbox.require("tomogram", "b")) == first
+    chunk = next(file for file in (path / "0" / "c").rglob("*") if file.is_file())
+    chunk.write_bytes(chunk.read_bytes() + b"x")
+    changed = inbox.digest(inbox.require("tomogram", "a"))
+    chunk.unlink()
+    assert len({first, changed, inbox.digest(inbox.require("tomogram", "a"))}) == 3
+
+
+def test_a_folder_with_a_link_has_a_version_and_cannot_be_added(inbox: Inbox, tmp_path: Path) -> None:
+    """The study goes on; what reads the folder refuses it."""
+    path = zarr_image(tmp_path / "a.zarr")
+    (path / "secret").symlink_to("/etc/hostname")
+    with pytest.raises(InputError, match=r"link.* Remedy: "):
+        inbox.add("tomogram", path)
+    assert list((inbox.root / "tomogram").iterdir()) == []
+    shutil.copytree(path, inbox.root / "tomogram" / "a.zarr", symlinks=True)
+    assert len(inbox.digest(inbox.require("tomogram", "a"))) == 64
+
+
+def test_a_folder_is_added_whole_with_its_sidecar_and_once(inbox: Inbox, tmp_path: Path) -> None:
+    source = zarr_image(tmp_path / "My ts.ome.zarr")
+    raw = inbox.add("tomogram", source)
+    assert (raw.key, raw.path.name) == ("My-ts", "My-ts.ome.zarr")
+    assert digest_folder(raw.path) == digest_folder(source)
+    assert raw.sidecar.is_file()
+    with pytest.raises(InputError, match="the same bytes are already there"):
+        inbox.add("tomogram", source, key="other")
+    with pytest.raises(InputError, match="no such file"):
+        inbox.add("tomogram", tmp_path)
+    with pytest.raises(InputError, match="sem files end in"):
+        inbox.add("sem", image(tmp_path / "x.docx"))
+
+
+def test_a_folder_whose_copy_breaks_off_leaves_no_raw_folder(
+    inbox: Inbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(source: Path, target: Path, **_: object) -> None:
+        Path(target).mkdir()
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(inbox_module.shutil, "copytree", full)
+    with pytest.raises(OSError, match="no space"):
+        inbox.add("tomogram", zarr_image(tmp_path / "a.zarr"))
+    assert [path.name for path in (inbox.root / "tomogram").iterdir()] == ["a.zarr.toml"]
+
+
+def test_a_mdoc_comes_along_and_belongs_to_the_version(inbox: Inbox, tmp_path: Path) -> None:
+    source = tmp_path / "TS_01.rec"
+    source.write_bytes(b"volume")
+    (tmp_path / "TS_01.mrc.mdoc").write_text("PixelSpacing = 5.4\n")
+    raw = inbox.add("tomogram", source, key="first")
+    mdoc = raw.path.with_name("first.rec.mdoc")
+    assert mdoc.read_text() == "PixelSpacing = 5.4\n"
+    assert inbox.unusable("tomogram") == []
+    before = inbox.digest(raw)
+    mdoc.write_text("PixelSpacing = 2.7\n")
+    assert inbox.digest(raw) != before
