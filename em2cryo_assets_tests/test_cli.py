@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from em2cryo_assets.cli import main
+from em2cryo_assets.phantom import study as simulation
 from em2cryo_assets_tests.integration.tiny_study import cells_in_rows, put_field
 
 
@@ -102,3 +103,49 @@ def test_a_place_to_compute_that_nobody_knows_is_told_in_a_sentence(
     assert result.exit_code == 1
     assert "EM2CRYO_COMPUTE" in result.stderr
     assert "processes:N" in result.stderr
+
+
+def test_simulate_writes_a_whole_study_of_the_cells_and_the_seed_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(simulation, "write_whole_study", lambda root, **counts: asked.append((root, counts)) or [root])
+    result = em2cryo("simulate", str(tmp_path / "out"), "--cells", "3", "--seed", "5")
+    assert result.exit_code == 0
+    assert asked == [(tmp_path / "out", {"seed": 5, "sem_cells": 3})]
+    for place in ("inbox", "truth", "more"):
+        assert str(tmp_path / "out" / place) in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--cells", "0", "0 is not in the range x>=1"),
+        ("--cells", "1288", "1288 is not within 0 to 1287: a field holds 13 and numbers in file names have two digits"),
+        ("--seed", "-1", "-1 is not in the range x>=0"),
+        ("--seed", "4294967296", "4294967296 is not within 0 to 4294967295"),
+    ],
+)
+def test_simulate_refuses_impossible_numbers_with_their_range(
+    tmp_path: Path, option: str, value: str, said: str
+) -> None:
+    result = em2cryo("simulate", str(tmp_path / "out"), option, value)
+    assert result.exit_code == 2
+    assert option in result.stderr
+    assert said in " ".join(result.stderr.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_simulate_leaves_real_files_and_other_simulations_alone(tmp_path: Path) -> None:
+    (tmp_path / "inbox" / "sem").mkdir(parents=True)
+    real = put_field(tmp_path / "inbox", "field.tif", cells_in_rows(1, 1)[0])
+    marked = Path(f"{real}.toml")
+    marked.write_text("pixel_size_nm = 20.0\n")
+    result = em2cryo("simulate", str(tmp_path))
+    assert result.exit_code == 1
+    assert "no sidecar marks as simulated: field.tif" in result.stderr
+    marked.write_text("pixel_size_nm = 20.0\nsimulated = true\n")
+    result = em2cryo("simulate", str(tmp_path))
+    assert result.exit_code == 1
+    assert "name another folder, or delete" in result.stderr
+    assert not (tmp_path / "truth").exists()

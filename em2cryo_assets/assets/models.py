@@ -16,6 +16,7 @@ from em2cryo_assets.assets.pictures import pictures, table, windowed
 from em2cryo_assets.assets.records import write_record
 from em2cryo_assets.assets.stage import Work, stage_asset
 from em2cryo_assets.phantom.portraits import SCENE_VOXEL_NM, SEM_PIXEL_NM, SLAB_VOXEL_NM, Portrait, portrait
+from em2cryo_assets.phantom.truth_files import plane_record
 from em2cryo_assets.report.raster import colour_codes, grey
 from em2cryo_assets.store.images import write_image
 from em2cryo_assets.store.tables import write_table
@@ -33,18 +34,27 @@ def phantom_cells(work: Work) -> None:
 
     work.simulated = True
     seeds = np.random.SeedSequence(work.study.settings.seed).generate_state(work.study.settings.simulated_cells)
-    rows, panels = [], []
+    rows, panels, planes = [], [], {}
     for number, seed in enumerate(seeds.tolist(), start=1):
         one = portrait(seed)
         labels = _write_portrait(work, f"cell-{number:02d}", one)
         rows.append({"cell": number, **_truth_row(one), "voxel_volume_um3": _volume_um3(labels, SCENE_VOXEL_NM)})
         panels.append(_row_of_panels(one, labels))
+        planes[f"cell-{number:02d}"] = {
+            "section": plane_record(one.section_plane),
+            "lamella": plane_record(one.slab_plane),
+        }
         work.context.log.info(f"simulated cell {number} of {len(seeds)}")
     frame = pd.DataFrame(rows)
     write_table(work.folder / "cells.parquet", frame)
     write_record(
         work.folder,
-        {"sem_pixel_nm": SEM_PIXEL_NM, "scene_voxel_nm": SCENE_VOXEL_NM, "slab_voxel_nm": SLAB_VOXEL_NM},
+        {
+            "sem_pixel_nm": SEM_PIXEL_NM,
+            "scene_voxel_nm": SCENE_VOXEL_NM,
+            "slab_voxel_nm": SLAB_VOXEL_NM,
+            "planes": planes,
+        },
     )
     caption = "each cell: its labels, SEM, TEM section, slice of a lamella; no two at one scale"
     work.metadata |= {
@@ -58,35 +68,37 @@ def phantom_cells(work: Work) -> None:
 
 
 _STUDY = {
-    "sem_cells": dg.Field(int, default_value=26, description="Cells in SEM fields, up to 13 a field."),
-    "tem_sections": dg.Field(int, default_value=20, description="TEM sections, two to a block."),
-    "lamellae": dg.Field(int, default_value=8, description="Tomograms of a lamella."),
-    "whole_cells": dg.Field(int, default_value=12, description="Soft X-ray-like volumes of whole cells."),
-    "seed": dg.Field(int, default_value=20_260, description="The same seed gives the same files."),
+    "sem_cells": dg.Field(int, default_value=26, description="Cells in SEM fields of 13, filled in turn; 0 to 1287."),
+    "tem_sections": dg.Field(int, default_value=20, description="TEM sections, two to a block; 0 to 99."),
+    "lamellae": dg.Field(int, default_value=8, description="Tomograms of a lamella; 0 to 99."),
+    "whole_cells": dg.Field(int, default_value=12, description="Soft X-ray-like volumes of whole cells; 0 to 99."),
+    "seed": dg.Field(int, default_value=20_260, description="The same seed gives the same files; 0 to 4294967295."),
 }
 
 
 @stage_asset("simulated_study", config=_STUDY)
 def simulated_study(work: Work) -> None:
-    """Write all raw files of a simulated study, as `em2cryo simulate` does."""
-    from em2cryo_assets.phantom.study import spread_over_fields, write_study
+    """Write all raw files of a simulated study and their truth, as `em2cryo simulate` does."""
+    import mrcfile
+
+    from em2cryo_assets.phantom.study import write_whole_study
 
     work.simulated = True
     asked = work.config
-    paths = write_study(
-        work.folder, seed=asked["seed"], cells_of_fields=spread_over_fields(asked["sem_cells"]),
-        sections=asked["tem_sections"], lamellae=asked["lamellae"], whole_cells=asked["whole_cells"],
-    )  # fmt: skip
+    paths = write_whole_study(work.folder, **asked)
     work.parameters |= asked
     first = [p for kind in ("sem", "tem") for p in paths if p.parent.name == kind and p.stem.endswith("-01")]
-    if first:
-        shown = [np.asarray(Image.open(path).convert("L")) for path in first]
-        work.metadata |= pictures(shown, "first field and section", simulated=True)
+    shown = [np.asarray(Image.open(path).convert("L")) for path in (*first, work.folder / "more" / "crowd.png")]
+    stack = mrcfile.read(work.folder / "more" / "tilt-series.mrc")
+    caption = "first field and section, a crowded pile, the first view of a tilt series; no two at one scale"
+    panels = [_as_tall(panel) for panel in (*shown, windowed(stack[0]))]
+    work.metadata |= pictures(panels, caption, simulated=True)
     work.metadata |= {
         "raw_files": len(paths),
         "open_it": dg.MetadataValue.md(
             "Copy this folder to a place of its own, then there: `EM2CRYO_DATA=<copy> em2cryo run`. "
-            "`truth.json` beside the inbox holds the true answers; nothing in the platform reads it."
+            "Beside the inbox `truth.json` and `truth/` hold the true answers, and `more/` holds files of further views "
+            "and instruments; nothing in the platform reads them there."
         ),
     }
 
@@ -111,14 +123,33 @@ def _write_portrait(work: Work, name: str, one: Portrait) -> NDArray[np.uint8]:
         name=f"{name}, simulated, half-thickness in nm",
     )  # fmt: skip
     write_image(
+        work.folder / f"{name}-sem-depth.ome.zarr", one.depth_nm, voxel_nm=(SEM_PIXEL_NM,) * 2,
+        name=f"{name}, simulated, depth in nm",
+    )  # fmt: skip
+    for axis, normal in zip("zyx", one.normals, strict=True):
+        write_image(
+            work.folder / f"{name}-sem-normal_{axis}.ome.zarr", normal, voxel_nm=(SEM_PIXEL_NM,) * 2,
+            name=f"{name}, simulated, normal {axis}",
+        )  # fmt: skip
+    write_image(
         work.folder / f"{name}-section.ome.zarr", one.section, voxel_nm=(one.section_pixel_nm,) * 2,
         name=f"{name}, simulated, TEM section", labels={"interior": one.section_labels}, label_names=codes,
     )  # fmt: skip
     write_image(
+        work.folder / f"{name}-section-wall-angle.ome.zarr", one.section_wall_angle_deg,
+        voxel_nm=(one.section_pixel_nm,) * 2, name=f"{name}, simulated, wall against section in degrees",
+    )  # fmt: skip
+    write_image(
         work.folder / f"{name}-lamella.ome.zarr", one.slab, voxel_nm=(SLAB_VOXEL_NM,) * 3,
-        name=f"{name}, simulated, lamella",
+        name=f"{name}, simulated, lamella", labels={"interior": one.slab_labels}, label_names=codes,
     )  # fmt: skip
     return np.asarray(labels)
+
+
+def _as_tall(panel: NDArray[np.uint8], height: int = 256) -> NDArray[np.uint8]:
+    """A grey panel at a given height, so that a small picture is not lost beside a large one."""
+    width = round(panel.shape[1] * height / panel.shape[0])
+    return np.asarray(Image.fromarray(panel).resize((width, height)))
 
 
 def _truth_row(one: Portrait) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Belongs here: the command line of the phantom. Does not belong here: anything it
 import argparse
 from pathlib import Path
 
+from em2cryo_assets.formats.errors import InputError
 from em2cryo_assets.phantom.study import DEMO_SEED, write_study
 
 
@@ -15,7 +16,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="study folder; its inbox is written")
     parser.add_argument("--seed", type=int, default=DEMO_SEED)
     arguments = parser.parse_args()
-    paths = write_study(arguments.out, seed=arguments.seed)
+    try:
+        paths = write_study(arguments.out, seed=arguments.seed)
+    except InputError as error:
+        parser.error(str(error))
     print(f"{len(paths)} simulated raw files in {arguments.out / 'inbox'}")
 
 

@@ -229,6 +229,14 @@ class Body:
         slope = self._slope(columns(points_nm), 2.0).T
         return slope / np.maximum(np.linalg.norm(slope, axis=1, keepdims=True), 1e-12)
 
+    def support_nm(self, direction: FloatArray) -> float:
+        """How far the body reaches along a unit vector (3,): the support function of its ellipsoids, nm."""
+        lobes = [self.mother] + ([self.bud] if self.bud is not None else [])
+        return max(
+            float(lobe.centre_nm @ direction + np.linalg.norm(lobe.semi_axes_nm * (lobe.rotation @ direction)))
+            for lobe in lobes
+        )
+
     def half_extent_nm(self) -> float:
         """Radius of a sphere about the origin that holds the whole body, nm."""
         reach = float(self.mother.semi_axes_nm.max()) * 1.06

@@ -22,7 +22,7 @@ _UNIT_NM = 2.0 * _LEAFLET + _CORE
 
 MERGED_NM: Final = _UNIT_NM
 """Samples this soft or softer show a membrane as one layer: a period of leaflets, 5.5 nm, has no contrast left
-there, and every whole-cell volume and demo picture stays as fast as with plain layers."""
+there, and every whole-cell volume and demo picture stays as fast as with plain layers. Each `Layering` has its own."""
 
 
 def share_inside(distance: FloatArray, softness_nm: float) -> FloatArray:
@@ -40,10 +40,13 @@ class Layering:
         Ends of the zones below the layer's outer face, the first 0, rising.
     amounts : tuple of float
         Of each zone, one fewer; their mean over depth is 1, so that finer sampling adds no mass.
+    merged_nm : float
+        Samples this soft or softer show one layer.
     """
 
     depths_nm: tuple[float, ...]
     amounts: tuple[float, ...]
+    merged_nm: float
 
     def matter(self, distance: FloatArray, layer: FloatArray, softness_nm: float) -> FloatArray:
         """Matter about points.
@@ -60,9 +63,9 @@ class Layering:
         Returns
         -------
         numpy.ndarray, shape (N,)
-            1 is the layer's mean; `layer` itself from `MERGED_NM` on.
+            1 is the layer's mean; `layer` itself from `merged_nm` on.
         """
-        if softness_nm >= MERGED_NM:
+        if softness_nm >= self.merged_nm:
             return layer
         out = np.zeros_like(layer)
         near = np.flatnonzero(layer)
@@ -73,13 +76,14 @@ class Layering:
         return out
 
 
-def _layering(zones: list[tuple[float, float | None]]) -> Layering:
+def _layering(zones: list[tuple[float, float | None]], merged_nm: float) -> Layering:
     """Zones of (thickness, amount); those without an amount share what the others leave of the layer's matter."""
     total = sum(thickness for thickness, _ in zones)
     open_nm = sum(thickness for thickness, amount in zones if amount is None)
     rest = (total - sum(thickness * amount for thickness, amount in zones if amount is not None)) / open_nm
     depths = np.cumsum([0.0, *(thickness for thickness, _ in zones)])
-    return Layering(tuple(depths.tolist()), tuple(rest if amount is None else amount for _, amount in zones))
+    amounts = tuple(rest if amount is None else amount for _, amount in zones)
+    return Layering(tuple(depths.tolist()), amounts, merged_nm)
 
 
 def _unit(core: float) -> list[tuple[float, float | None]]:
@@ -92,10 +96,11 @@ _LUMEN_NM = PRIORS["envelope_thickness"].mean - 2.0 * _UNIT_NM
 # Amounts of cores, shoulders and lumen are assumed: a core as dense as lipid, shoulders as cytoplasm in ice
 # (0.45 × 0.75 = 0.34 and 0.65 × 0.75 = 0.49 on the scale of `contrast`), a lumen a little lighter than cytoplasm.
 # Leaflets get the rest, 1.7 and 1.8 times the mean.
-BILAYER: Final = _layering([(_SHOULDER_NM, 0.65), *_unit(0.45), (_SHOULDER_NM, 0.65)])
+BILAYER: Final = _layering([(_SHOULDER_NM, 0.65), *_unit(0.45), (_SHOULDER_NM, 0.65)], MERGED_NM)
 """One membrane within the layer of `membrane_thickness`."""
-ENVELOPE: Final = _layering([*_unit(0.75), (_LUMEN_NM, 0.70), *_unit(0.75)])
-"""Outer nuclear membrane, perinuclear space, inner nuclear membrane."""
+ENVELOPE: Final = _layering([*_unit(0.75), (_LUMEN_NM, 0.70), *_unit(0.75)], _LUMEN_NM)
+"""Outer nuclear membrane, perinuclear space, inner nuclear membrane. One layer only from 15 nm on, the width of the
+space: up to there a sample fits into it, and the membranes, 22.5 nm apart, are two lines."""
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,23 @@
 """What lies inside a simulated cell: bodies that never overlap.
 
-Belongs here: shapes and placement of nucleus, vacuole, mitochondria and lipid droplets.
-Does not belong here: the outer surface (`body`), how dense anything is (`contrast`).
+Belongs here: shapes of nucleus, vacuole and lipid droplets, placement of them and of mitochondria.
+Does not belong here: the outer surface (`body`), how mitochondria grow (`mitochondria`), density (`contrast`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from em2cryo_assets.phantom.body import Body, columns, ellipsoid_of_columns, random_rotation, turned
 from em2cryo_assets.phantom.membranes import Pores, draw_pores
+from em2cryo_assets.phantom.mitochondria import FAR_NM, Tube, branched, grow_tube
 from em2cryo_assets.phantom.priors import PRIORS, draw
 
 __all__ = ["Nucleus", "Organelles", "Tube", "Vacuole", "draw_organelles"]
 
 FloatArray = NDArray[np.float64]
-_FAR_NM = 1e6
-_STEP_NM = 220.0
+_LOBE_EDGE_NM = 60.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Nucleus:
 
 @dataclass(frozen=True)
 class Vacuole:
-    """A sphere, dented where nucleus and cortex are.
+    """A sphere, dented where nucleus and cortex are, whole or divided into lobes that press against each other.
 
     Parameters
     ----------
@@ -63,87 +63,32 @@ class Vacuole:
         In the frame of the cell.
     radius_nm : float
         Before denting.
+    lobes_nm : numpy.ndarray, shape (L, 3)
+        Seeds of two or three lobes: each has what lies closest to its seed. Empty for a whole vacuole.
     """
 
     centre_nm: FloatArray
     radius_nm: float
+    lobes_nm: FloatArray = field(default_factory=lambda: np.zeros((0, 3)))
 
-
-@dataclass(frozen=True)
-class Tube:
-    """A mitochondrion: all points within a radius of a chain of segments.
-
-    Parameters
-    ----------
-    nodes_nm : numpy.ndarray, shape (K, 3)
-        Ends of the segments, K >= 2.
-    radius_nm : float
-        Half width.
-    """
-
-    nodes_nm: FloatArray
-    radius_nm: float
-
-    def distance(self, zyx_nm: FloatArray, margin_nm: float) -> tuple[FloatArray, FloatArray]:
-        """Signed distance and position along the chain.
-
-        Parameters
-        ----------
-        zyx_nm : numpy.ndarray, shape (3, N)
-            Positions.
-        margin_nm : float
-            Points farther than this from the tube may be given a large distance instead of theirs.
-
-        Returns
-        -------
-        distance : numpy.ndarray, shape (N,)
-            Negative inside, nm.
-        along : numpy.ndarray, shape (N,)
-            Arc length from the first node to the closest point, nm.
-        """
-        distance = np.full_like(zyx_nm[0], _FAR_NM)
-        along = np.zeros_like(distance)
-        if not distance.size:
-            return distance, along
-        reach = self.radius_nm + margin_nm
-        # Points come in blocks: segments that do not pass theirs are left out before any point is looked at.
-        low, high = zyx_nm.min(axis=1) - reach, zyx_nm.max(axis=1) + reach
-        start = 0.0
-        for a, b in zip(self.nodes_nm[:-1], self.nodes_nm[1:], strict=True):
-            length = float(np.linalg.norm(b - a))
-            if (np.maximum(a, b) >= low).all() and (np.minimum(a, b) <= high).all():
-                _closer(zyx_nm, a, b, start, length, reach, self.radius_nm, distance, along)
-            start += length
-        return distance, along
-
-
-def _closer(
-    zyx_nm: FloatArray,
-    a: FloatArray,
-    b: FloatArray,
-    start: float,
-    length: float,
-    reach: float,
-    radius: float,
-    distance: FloatArray,
-    along: FloatArray,
-) -> None:
-    """Update distance and position where this segment is the closest so far."""
-    inside = np.ones(distance.shape, dtype=bool)
-    for axis in range(3):
-        inside &= zyx_nm[axis] > float(min(a[axis], b[axis])) - reach
-        inside &= zyx_nm[axis] < float(max(a[axis], b[axis])) + reach
-    near = np.flatnonzero(inside)
-    if not near.size:
-        return
-    direction = [float(v) for v in (b - a)]
-    p = [zyx_nm[axis][near] - float(a[axis]) for axis in range(3)]
-    share = np.clip((p[0] * direction[0] + p[1] * direction[1] + p[2] * direction[2]) * (1.0 / length**2), 0.0, 1.0)
-    way = [p[axis] - share * direction[axis] for axis in range(3)]
-    gap = np.sqrt(way[0] * way[0] + way[1] * way[1] + way[2] * way[2]) - radius
-    closer = gap < distance[near]
-    chosen = near[closer]
-    distance[chosen], along[chosen] = gap[closer], start + share[closer] * length
+    def divided(self, zyx_nm: FloatArray, whole_nm: FloatArray) -> FloatArray:
+        """Distance to the nearest lobe at points (3, N), given that to the whole vacuole (N,); negative inside."""
+        near = np.flatnonzero(whole_nm < 2.0 * _LOBE_EDGE_NM) if len(self.lobes_nm) else np.zeros(0, dtype=int)
+        if not near.size:
+            return whole_nm
+        p, half = zyx_nm[:, near], 0.5 * PRIORS["lobe_gap"].mean
+        lobes = []
+        for i, seed in enumerate(self.lobes_nm):
+            lobe = whole_nm[near]
+            for other in np.delete(self.lobes_nm, i, axis=0):
+                way = (other - seed) / np.linalg.norm(other - seed)
+                middle = float(0.5 * (other + seed) @ way)
+                across = float(way[0]) * p[0] + float(way[1]) * p[1] + float(way[2]) * p[2] - middle
+                lobe = _smooth_max(lobe, across + half, _LOBE_EDGE_NM)
+            lobes.append(lobe)
+        out = whole_nm.copy()
+        out[near] = np.minimum.reduce(lobes)
+        return out
 
 
 @dataclass(frozen=True)
@@ -189,11 +134,12 @@ class Organelles:
         """
         gap = PRIORS["gap"].mean
         ball = _to_centre(zyx_nm, self.vacuole.centre_nm) - self.vacuole.radius_nm
-        return _smooth_max(_smooth_max(ball, gap - nucleus_nm, 160.0), cortex_nm + gap, 160.0)
+        whole = _smooth_max(_smooth_max(ball, gap - nucleus_nm, 160.0), cortex_nm + gap, 160.0)
+        return self.vacuole.divided(zyx_nm, whole)
 
     def droplet_distance(self, zyx_nm: FloatArray) -> FloatArray:
         """Distance to the nearest lipid droplet, (3, N) to (N,), nm, negative inside."""
-        distance = np.full_like(zyx_nm[0], _FAR_NM)
+        distance = np.full_like(zyx_nm[0], FAR_NM)
         for centre, radius in zip(self.droplet_centres_nm, self.droplet_radii_nm, strict=True):
             np.minimum(distance, _to_centre(zyx_nm, centre) - float(radius), out=distance)
         return distance
@@ -235,11 +181,15 @@ def draw_organelles(body: Body, cortex_depth_nm: float, rng: np.random.Generator
     away = -nucleus.centre_nm / np.linalg.norm(nucleus.centre_nm) + 0.35 * rng.normal(size=3)
     away /= np.linalg.norm(away)
     room = 1.0 / float(np.linalg.norm(away / axes)) - cortex_depth_nm - gap - radius
-    vacuole = Vacuole(away * max(room, 0.0) * rng.uniform(0.8, 1.0), radius)
+    # Streams of their own: what is drawn after them stays what it was without lobes and branches.
+    lobes, branching = rng.spawn(2)
+    vacuole = _lobed(Vacuole(away * max(room, 0.0) * rng.uniform(0.8, 1.0), radius), lobes)
     bodies = Organelles(nucleus, vacuole, (), np.zeros((0, 3)), np.zeros(0))
     tubes: list[Tube] = []
     for _ in range(round(draw("mitochondria", rng))):
-        tube = _grow_tube(body, bodies, tubes, cortex_depth_nm, rng)
+        tube = grow_tube(
+            body, lambda points, reach: _room(points, body, bodies, tubes, cortex_depth_nm, reach), cortex_depth_nm, rng
+        )
         if tube is not None:
             tubes.append(tube)
     wanted = sorted((draw("droplet_radius", rng) for _ in range(round(draw("droplets", rng)))), reverse=True)
@@ -255,7 +205,29 @@ def draw_organelles(body: Body, cortex_depth_nm: float, rng: np.random.Generator
             centres.append(centre)
             radii.append(size)
             np.minimum(room, np.linalg.norm(places - centre, axis=1) - size, out=room)
-    return Organelles(nucleus, vacuole, tuple(tubes), np.array(centres).reshape(-1, 3), np.array(radii))
+    bodies = Organelles(nucleus, vacuole, (), np.array(centres).reshape(-1, 3), np.array(radii))
+    for i, tube in enumerate(tubes):
+        if branching.random() < PRIORS["branched_fraction"].mean:
+            others = tubes[:i] + tubes[i + 1 :]
+
+            def clear(points: FloatArray, reach: float, others: list[Tube] = others) -> FloatArray:
+                room = _room(points, body, bodies, others, cortex_depth_nm, reach)
+                return np.minimum(room, bodies.droplet_distance(columns(points)))
+
+            tubes[i] = branched(tube, body, clear, cortex_depth_nm, branching)
+    return Organelles(nucleus, vacuole, tuple(tubes), bodies.droplet_centres_nm, bodies.droplet_radii_nm)
+
+
+def _lobed(vacuole: Vacuole, rng: np.random.Generator) -> Vacuole:
+    """Divide a vacuole into lobes of its population's number; mostly it stays whole."""
+    count = round(draw("vacuole_lobes", rng))
+    if count == 1:
+        return vacuole
+    # Seeds stand about the centre at equal angles, each moved a little: lobes differ in size.
+    turn = np.linspace(0.0, 2 * np.pi, count, endpoint=False)
+    circle = np.stack([np.cos(turn), np.sin(turn), np.zeros(count)], axis=1) @ random_rotation(rng)
+    seeds = vacuole.centre_nm + vacuole.radius_nm * (0.5 * circle + rng.uniform(-0.15, 0.15, (count, 3)))
+    return Vacuole(vacuole.centre_nm, vacuole.radius_nm, seeds)
 
 
 def _place_nucleus(body: Body, equivalent: float, margin: float, rng: np.random.Generator) -> Nucleus:
@@ -290,50 +262,3 @@ def _room(
     for tube in tubes:
         np.minimum(room, tube.distance(zyx, reach_nm)[0], out=room)
     return room
-
-
-def _grow_tube(
-    body: Body, bodies: Organelles, tubes: list[Tube], cortex_depth_nm: float, rng: np.random.Generator
-) -> Tube | None:
-    """Grow a chain below the cortex, as yeast mitochondria run; None where no room was found."""
-    gap = PRIORS["gap"].mean
-    radius, length = draw("mitochondrion_radius", rng), draw("mitochondrion_length", rng)
-    reach = radius + gap
-
-    def room(points: FloatArray) -> FloatArray:
-        return _room(points, body, bodies, tubes, cortex_depth_nm, reach)
-
-    starts = rng.normal(size=(32, 3))
-    starts *= body.half_extent_nm() / np.linalg.norm(starts, axis=1, keepdims=True)
-    starts = _sink(body, starts, -(cortex_depth_nm + reach + rng.uniform(10.0, 250.0, 32))).round(2)
-    for start in starts[room(starts) > reach][:6]:
-        nodes, heading = [start], rng.normal(size=3)
-        while len(nodes) * _STEP_NM < length:
-            normal = body.gradient(nodes[-1][None])[0]
-            turns = heading + 0.45 * np.linalg.norm(heading) * rng.normal(size=(6, 3))
-            turns -= (turns @ normal)[:, None] * normal
-            turns *= _STEP_NM / np.maximum(np.linalg.norm(turns, axis=1, keepdims=True), 1e-9)
-            steps = _sink(body, nodes[-1] + turns, -(cortex_depth_nm + reach + rng.uniform(10.0, 120.0, 6)))
-            share = np.linspace(0.25, 1.0, 4)[None, :, None]
-            between = nodes[-1] + share * (steps[:, None] - nodes[-1])
-            # The chain must not come back to itself either.
-            own = np.linalg.norm(steps[:, None] - np.array(nodes)[None], axis=2)[:, :-2]
-            free = np.all(room(between.reshape(-1, 3)).reshape(6, 4) > reach, axis=1)
-            free &= np.all(own > 2 * radius + gap, axis=1)
-            if not free.any():
-                break
-            first = int(np.argmax(free))
-            # Whole hundredths of a nm: else what two processors round differently would grow from step to step.
-            heading = turns[first].round(2)
-            nodes.append(steps[first].round(2))
-        if len(nodes) >= 4:
-            return Tube(np.array(nodes), radius)
-    return None
-
-
-def _sink(body: Body, points: FloatArray, level_nm: FloatArray) -> FloatArray:
-    """Move points along the gradient of the distance to given levels, (N, 3) and (N,) to (N, 3)."""
-    for _ in range(4):
-        error = body.distance(points, exact=False) - level_nm
-        points = points - error[:, None] * body.gradient(points)
-    return points

@@ -88,7 +88,9 @@ class Canvas:
         shown = here & (np.where(here, top, -np.inf) + lift_nm > self.height_nm[outer])
         self.height_nm[outer][shown] = (top + lift_nm)[shown]
         self.owner[outer][shown] = number
-        self.half_thickness_nm[outer][shown] = (0.5 * (top - relief.bottom_nm[inner]))[shown]
+        # A ray that grazes a groove may meet the lower surface nm above the upper one.
+        half = np.maximum(0.5 * (top - relief.bottom_nm[inner]), 0.0)
+        self.half_thickness_nm[outer][shown] = half[shown]
         for axis in range(3):
             self.normals[axis][outer][shown] = relief.normals[axis][inner][shown]
 

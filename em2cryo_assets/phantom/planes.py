@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from em2cryo_assets.phantom.body import Body, random_rotation
+from em2cryo_assets.phantom.body import random_rotation
 from em2cryo_assets.phantom.protocol import Surface
 
 __all__ = ["Plane", "centred", "deep_plane", "profile_extent_nm", "random_plane", "wall_plane"]
 
 FloatArray = NDArray[np.float64]
 _PROBE_NM = 60.0
+_LEAST_PROFILE_NM2 = 3e6
 
 
 @dataclass(frozen=True)
@@ -51,16 +52,7 @@ def centred(count: int, step: float) -> FloatArray:
     return (np.arange(count, dtype=np.float64) - 0.5 * (count - 1)) * step
 
 
-def _support_nm(body: Body, direction: FloatArray) -> float:
-    """How far the body reaches along a direction (support function of its ellipsoids)."""
-    lobes = [body.mother] + ([body.bud] if body.bud is not None else [])
-    return max(
-        float(lobe.centre_nm @ direction + np.linalg.norm(lobe.semi_axes_nm * (lobe.rotation @ direction)))
-        for lobe in lobes
-    )
-
-
-def _probe(body: Body, plane: Plane) -> tuple[NDArray[np.bool_], FloatArray]:
+def _probe(body: Surface, plane: Plane) -> tuple[NDArray[np.bool_], FloatArray]:
     """Coarse profile about the plane's centre: inside or not, and the axis of both directions, nm."""
     reach = 2.0 * body.half_extent_nm()
     axis = np.arange(-reach, reach + 1.0, _PROBE_NM)
@@ -68,7 +60,7 @@ def _probe(body: Body, plane: Plane) -> tuple[NDArray[np.bool_], FloatArray]:
     return body.distance(points.reshape(-1, 3), exact=False).reshape(points.shape[:2]) < 0, axis
 
 
-def _recentred(body: Body, plane: Plane) -> tuple[Plane, float] | None:
+def _recentred(body: Surface, plane: Plane) -> tuple[Plane, float] | None:
     """Move the plane to the middle of its profile and measure the larger side; None where it misses."""
     inside, axis = _probe(body, plane)
     if not inside.any():
@@ -79,7 +71,7 @@ def _recentred(body: Body, plane: Plane) -> tuple[Plane, float] | None:
     return Plane(plane.centre_nm + middle @ plane.axes[1:], plane.axes), float(side)
 
 
-def random_plane(body: Body, rng: np.random.Generator) -> Plane | None:
+def random_plane(body: Surface, rng: np.random.Generator) -> Plane | None:
     """Draw an isotropic, uniformly placed plane, which meets a cell by chance.
 
     A random plane meets large cells more often: the cell is accepted with a probability proportional to
@@ -88,7 +80,7 @@ def random_plane(body: Body, rng: np.random.Generator) -> Plane | None:
 
     Parameters
     ----------
-    body : Body
+    body : Surface
         Outer surface of the candidate.
     rng : numpy.random.Generator
         Source of randomness; its state advances.
@@ -99,26 +91,26 @@ def random_plane(body: Body, rng: np.random.Generator) -> Plane | None:
         Centred on the profile; None where the plane misses this cell.
     """
     axes = random_rotation(rng)
-    top, bottom = _support_nm(body, axes[0]), -_support_nm(body, -axes[0])
-    # 11 µm is longer than any mother with her bud.
+    top, bottom = body.support_nm(axes[0]), -body.support_nm(-axes[0])
+    # 11 µm is longer than any mother with her bud; a labelled cell that is higher still is met by every plane.
     if rng.random() > (top - bottom) / 11000.0:
         return None
     found = _recentred(body, Plane(axes[0] * rng.uniform(bottom, top), axes))
     return found[0] if found else None
 
 
-def profile_extent_nm(body: Body, plane: Plane) -> float:
+def profile_extent_nm(body: Surface, plane: Plane) -> float:
     """Larger side of the bounding box of the cell's profile, nm; 0 where the plane misses."""
     found = _recentred(body, plane)
     return found[1] if found else 0.0
 
 
-def wall_plane(body: Body, rng: np.random.Generator, depth_nm: float) -> Plane:
+def wall_plane(body: Surface, rng: np.random.Generator, depth_nm: float) -> Plane:
     """Place a lamella through the cell with a piece of wall in view.
 
     Parameters
     ----------
-    body : Body
+    body : Surface
         Outer surface of the cell.
     rng : numpy.random.Generator
         Source of randomness; its state advances.
@@ -130,14 +122,20 @@ def wall_plane(body: Body, rng: np.random.Generator, depth_nm: float) -> Plane:
     Plane
         Centred near the outline of a random profile; the inclination of the wall against the lamella is
         whatever it happens to be.
+
+    Raises
+    ------
+    ValueError
+        If the cell shows no profile of some 0.02 µm².
     """
-    while True:
+    for attempt in range(160):
         axes = random_rotation(rng)
-        top, bottom = _support_nm(body, axes[0]), -_support_nm(body, -axes[0])
+        top, bottom = body.support_nm(axes[0]), -body.support_nm(-axes[0])
         inside, axis = _probe(body, plane := Plane(axes[0] * rng.uniform(bottom, top), axes))
         rim = np.argwhere(inside & ~_eroded(inside))
-        # Profiles of small caps are not chosen for a lamella.
-        if inside.sum() * _PROBE_NM**2 < 3e6:
+        # Profiles of small caps are not chosen for a lamella; a cell that has no larger ones (a labelled one may be
+        # small or thin; drawn ones show them in four tries of five) is taken as it is after some tries.
+        if inside.sum() * _PROBE_NM**2 < _LEAST_PROFILE_NM2 * 0.5 ** (attempt // 20):
             continue
         point = rim[rng.integers(len(rim))]
         inward = np.argwhere(inside).mean(axis=0) - point
@@ -145,6 +143,7 @@ def wall_plane(body: Body, rng: np.random.Generator, depth_nm: float) -> Plane:
         # The cell is what is looked at: the middle of the picture lies on the inner side of the outline.
         shift = axis[point] + inward * rng.uniform(0.0, depth_nm) + rng.uniform(-100.0, 100.0, 2)
         return Plane(plane.centre_nm + shift @ axes[1:], axes)
+    raise ValueError(f"No plane met a cell that reaches {body.half_extent_nm():.0f} nm.")
 
 
 def _eroded(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -170,9 +169,15 @@ def deep_plane(body: Surface, rng: np.random.Generator, clearance_nm: float) -> 
     -------
     Plane
         With a random direction.
+
+    Raises
+    ------
+    ValueError
+        If no point of 200,000 lies that deep.
     """
     reach = body.half_extent_nm()
-    while True:
+    for _ in range(200_000):
         point = rng.uniform(-reach, reach, 3)
         if float(body.distance(point[None])[0]) < -clearance_nm:
             return Plane(point, random_rotation(rng))
+    raise ValueError(f"No point of the cell lies {clearance_nm:g} nm deep.")

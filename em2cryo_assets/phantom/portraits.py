@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from em2cryo_assets.geometry.grid import Grid
 from em2cryo_assets.phantom.body import random_rotation
-from em2cryo_assets.phantom.cryo import cryo_slab
-from em2cryo_assets.phantom.pile import drop_cells, sem_image, trace_relief
-from em2cryo_assets.phantom.planes import profile_extent_nm, random_plane, wall_plane
+from em2cryo_assets.phantom.cryo import cryo_slab, slab_labels
+from em2cryo_assets.phantom.pile import Pile, drop_cells, sem_image, trace_relief
+from em2cryo_assets.phantom.planes import Plane, profile_extent_nm, random_plane, wall_plane
 from em2cryo_assets.phantom.priors import draw
 from em2cryo_assets.phantom.raster import rasterize
 from em2cryo_assets.phantom.scene import Cell, Truth, draw_cell
-from em2cryo_assets.phantom.tem import Settings, cut_section
+from em2cryo_assets.phantom.tem import Section, Settings, cut_section
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -55,6 +55,10 @@ class Portrait:
         1 on the cell.
     half_thickness_nm : numpy.ndarray, float32, shape (y, x)
         Of the dried cell along the beam, 0 beside it.
+    depth_nm : numpy.ndarray, float32, shape (y, x)
+        Of the visible surface below the cell's highest point; on the support its height.
+    normals : numpy.ndarray, float32, shape (3, y, x)
+        Of the visible surface, (z, y, x), z towards the beam.
     shrink : float
         Linear shrinkage by drying.
     section : numpy.ndarray, float32, shape (y, x)
@@ -63,8 +67,16 @@ class Portrait:
         Codes of `vocabulary.LABELS` in the middle of that section.
     section_pixel_nm : float
         Its pixel side, chosen so that the profile fits.
+    section_plane : Plane
+        Middle of that section in the cell.
+    section_wall_angle_deg : numpy.ndarray, float32, shape (y, x)
+        Angle between the wall's normal and the section, 0 where the wall stands upright; NaN where there is none.
     slab : numpy.ndarray, float32, shape (z, y, x)
         Reconstruction of a lamella that holds wall, voxels of `SLAB_VOXEL_NM`, high = dense.
+    slab_labels : numpy.ndarray, uint8, shape (z, y, x)
+        Codes of `vocabulary.LABELS` in the lamella.
+    slab_plane : Plane
+        Middle of the lamella in the cell.
     """
 
     seed: int
@@ -74,11 +86,17 @@ class Portrait:
     sem: NDArray[np.uint8]
     sem_mask: NDArray[np.uint8]
     half_thickness_nm: NDArray[np.float32]
+    depth_nm: NDArray[np.float32]
+    normals: NDArray[np.float32]
     shrink: float
     section: NDArray[np.float32]
     section_labels: NDArray[np.uint8]
     section_pixel_nm: float
+    section_plane: Plane
+    section_wall_angle_deg: NDArray[np.float32]
     slab: NDArray[np.float32]
+    slab_labels: NDArray[np.uint8]
+    slab_plane: Plane
 
 
 def portrait(seed: int) -> Portrait:
@@ -100,37 +118,47 @@ def portrait(seed: int) -> Portrait:
     side = 2 * int(np.ceil(reach / SCENE_VOXEL_NM)) + 1
     corner = -0.5 * (side - 1) * SCENE_VOXEL_NM
     raster = rasterize(cell, Grid((side,) * 3, (SCENE_VOXEL_NM,) * 3, (corner,) * 3), chunk=64)
-    sem, mask, half, shrink = _by_sem(cell, np.random.default_rng(streams[0]))
-    section, labels, pixel_nm = _by_tem(cell, np.random.default_rng(streams[1]))
+    sem, pile, shrink = _by_sem(cell, np.random.default_rng(streams[0]))
+    section, pixel_nm = _by_tem(cell, np.random.default_rng(streams[1]))
     rng = np.random.default_rng(streams[2])
-    slab = cryo_slab(
-        cell, wall_plane(cell.body, rng, 350.0), _SLAB_SHAPE, SLAB_VOXEL_NM, list(_TILTS_DEG),
-        snr=10.0, seed=int(rng.integers(2**32)),
-    )  # fmt: skip
+    plane = wall_plane(cell.body, rng, 350.0)
+    slab = cryo_slab(cell, plane, _SLAB_SHAPE, SLAB_VOXEL_NM, list(_TILTS_DEG), snr=10.0, seed=int(rng.integers(2**32)))
     return Portrait(
-        seed, cell.truth(), raster.labels, raster.density, sem, mask, half, shrink, section, labels, pixel_nm, slab
+        seed=seed,
+        truth=cell.truth(),
+        labels=raster.labels,
+        density=raster.density,
+        sem=sem,
+        sem_mask=(pile.owner > 0).astype(np.uint8),
+        half_thickness_nm=pile.half_thickness_nm,
+        depth_nm=pile.depth_nm,
+        normals=pile.normals,
+        shrink=shrink,
+        section=section.image,
+        section_labels=section.labels,
+        section_pixel_nm=pixel_nm,
+        section_plane=section.plane,
+        section_wall_angle_deg=section.wall_angle_deg,
+        slab=slab,
+        slab_labels=slab_labels(cell, plane, _SLAB_SHAPE, SLAB_VOXEL_NM),
+        slab_plane=plane,
     )
 
 
-def _by_sem(
-    cell: Cell, rng: np.random.Generator
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float32], float]:
-    """Picture, mask, half-thickness and shrinkage of the dried cell, alone in random orientation."""
+def _by_sem(cell: Cell, rng: np.random.Generator) -> tuple[NDArray[np.uint8], Pile, float]:
+    """Picture, what it shows, and shrinkage of the dried cell, alone in random orientation."""
     shrink = draw("drying_linear", rng)
     relief = trace_relief(cell, random_rotation(rng), shrink, SEM_PIXEL_NM)
     side = relief.top_nm.shape[0] + 24
     pile = drop_cells([relief], [(side // 2, side // 2)], (side, side), SEM_PIXEL_NM)
-    image = sem_image(pile, SEM_PIXEL_NM, seed=int(rng.integers(2**32)))
-    return image, (pile.owner > 0).astype(np.uint8), pile.half_thickness_nm, shrink
+    return sem_image(pile, SEM_PIXEL_NM, seed=int(rng.integers(2**32))), pile, shrink
 
 
-def _by_tem(cell: Cell, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.uint8], float]:
-    """Picture, labels and pixel side of a section in a random plane through the cell."""
+def _by_tem(cell: Cell, rng: np.random.Generator) -> tuple[Section, float]:
+    """A section in a random plane through the cell, and its pixel side."""
     # `random_plane` draws planes through any part of space about the cell and gives None beside it.
     while (plane := random_plane(cell.body, rng)) is None:
         pass
     pixel_nm = float(np.ceil(10.0 * profile_extent_nm(cell.body, plane) / (0.92 * _SECTION_PIXELS)) / 10.0)
-    section = cut_section(
-        cell, plane, (_SECTION_PIXELS, _SECTION_PIXELS), pixel_nm, Settings(), seed=int(rng.integers(2**32))
-    )
-    return section.image, section.labels, pixel_nm
+    shape, seed = (_SECTION_PIXELS, _SECTION_PIXELS), int(rng.integers(2**32))
+    return cut_section(cell, plane, shape, pixel_nm, Settings(), seed=seed), pixel_nm

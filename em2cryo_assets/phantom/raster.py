@@ -1,7 +1,7 @@
 """A simulated cell as volumes, computed chunk by chunk.
 
 Belongs here: labels and noiseless density of a scene on a regular grid, of any size, lazily.
-Does not belong here: the scene (`scene`), what a microscope makes of it, or writing.
+Does not belong here: the scene (`scene`, `label_scene`), what a microscope makes of it, or writing.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from em2cryo_assets.geometry.grid import Grid
 from em2cryo_assets.phantom.contrast import nominal
-from em2cryo_assets.phantom.priors import PRIORS
-from em2cryo_assets.phantom.scene import Cell
+from em2cryo_assets.phantom.protocol import Scene
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -27,8 +26,6 @@ _TILE = 8
 
 _BLOCK = 32
 """Voxels along the side of what is sampled in one go: 32,768 points stay in a core's cache."""
-
-_HIGHEST_SCAR_NM = 1.5 * PRIORS["scar_height"].high
 
 _LOOSENESS = 1.4
 """The distance far from the surface is of first order and up to a quarter too large for the longest cells."""
@@ -50,7 +47,7 @@ class Raster:
     density: da.Array
 
 
-def rasterize(cell: Cell, grid: Grid, *, modality: str = "tem", chunk: int = 128) -> Raster:
+def rasterize(cell: Scene, grid: Grid, *, modality: str = "tem", chunk: int = 128) -> Raster:
     """Sample a cell at the centres of all voxels.
 
     Nothing is computed here; each chunk is a pure function of the cell and its place, so that any scheduler gives
@@ -58,8 +55,8 @@ def rasterize(cell: Cell, grid: Grid, *, modality: str = "tem", chunk: int = 128
 
     Parameters
     ----------
-    cell : Cell
-        The scene.
+    cell : Scene
+        A drawn or labelled cell.
     grid : Grid
         Voxels in the frame of the cell, (z, y, x).
     modality : str
@@ -95,7 +92,7 @@ def rasterize(cell: Cell, grid: Grid, *, modality: str = "tem", chunk: int = 128
     return Raster(both[..., 1], da.map_blocks(table.__getitem__, both[..., 0], dtype=np.float32))
 
 
-def _sampled(cell: Cell, grid: Grid, chunk: int, block_id: tuple[int, ...]) -> NDArray[np.uint8]:
+def _sampled(cell: Scene, grid: Grid, chunk: int, block_id: tuple[int, ...]) -> NDArray[np.uint8]:
     """Material and label of one chunk, shape (z, y, x, 2)."""
     start = [i * chunk for i in block_id[:3]]
     axes = [
@@ -112,14 +109,14 @@ def _sampled(cell: Cell, grid: Grid, chunk: int, block_id: tuple[int, ...]) -> N
 
 
 def _sample_block(
-    cell: Cell, axes: list[NDArray[np.float32]], voxel_nm: tuple[float, float, float], out: NDArray[np.uint8]
+    cell: Scene, axes: list[NDArray[np.float32]], voxel_nm: tuple[float, float, float], out: NDArray[np.uint8]
 ) -> None:
     """Fill the voxels of a block that may lie in the cell; the others stay zero, which is outside."""
     # Middle of each tile; one at the border may be smaller, and its middle is then still within reach.
     middles = [a[::_TILE] + np.float32(0.5 * (_TILE - 1) * side) for a, side in zip(axes, voxel_nm, strict=True)]
     tiles = np.stack([m.ravel() for m in np.meshgrid(*middles, indexing="ij")])
     reach = 0.5 * _TILE * float(np.linalg.norm(voxel_nm))
-    near = cell.body.distance_of_columns(tiles, exact=False) < _LOOSENESS * (reach + _HIGHEST_SCAR_NM)
+    near = cell.body.distance(tiles.T, exact=False) < _LOOSENESS * (reach + cell.raised_nm)
     if not near.any():
         return
     kept = near.reshape([len(m) for m in middles])

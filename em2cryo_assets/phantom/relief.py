@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from em2cryo_assets.phantom.scene import Cell
+from em2cryo_assets.phantom.protocol import Scene
 
 __all__ = ["Relief", "resting_rotation", "trace_relief", "turned"]
 
@@ -66,13 +66,13 @@ def turned(relief: Relief, quarters: int) -> Relief:
 
 @dataclass(frozen=True)
 class _Rays:
-    """Vertical rays and the cell that they may meet.
+    """Vertical rays and the cell (a scene) that they may meet.
 
     Distances are those of the dried cell, nm; positions are in the frame of the stage about the cell's
     centre.
     """
 
-    cell: Cell
+    cell: Scene
     rotation: FloatArray
     shrink: float
     reach: float
@@ -90,9 +90,10 @@ class _Rays:
         """Height where rays from above (sign +1) or below (-1) meet the cell, NaN where none.
 
         Sphere tracing (Hart 1996). Along a ray the distance to a convex body is convex, so that the secant
-        never passes the surface: it lengthens the steps of rays that graze a cell without a bud.
+        never passes the surface: it lengthens the steps of rays that graze a cell without a bud. By how much is for
+        the scene to say.
         """
-        longest = 0.85 if self.cell.body.bud is not None else 2.5 if self.cell.scars else 4.0
+        longest = self.cell.longest_stride
         found = np.full(y.shape, np.nan)
         active = np.arange(y.size)
         z = np.sqrt(np.maximum(self.reach**2 - y * y - x * x, 0.0)) * sign
@@ -166,14 +167,14 @@ def _surfaces(rays: _Rays, rows: FloatArray, columns: FloatArray) -> tuple[Float
 
 
 def trace_relief(
-    cell: Cell, rotation: FloatArray, shrink: float, pixel_size_nm: float, offset_nm: tuple[float, float] = (0.0, 0.0)
+    cell: Scene, rotation: FloatArray, shrink: float, pixel_size_nm: float, offset_nm: tuple[float, float] = (0.0, 0.0)
 ) -> Relief:
     """Upper and lower surface of a cell on the pixels of a picture, by sphere tracing.
 
     Parameters
     ----------
-    cell : Cell
-        The scene.
+    cell : Scene
+        A drawn or labelled cell.
     rotation : numpy.ndarray, shape (3, 3)
         Cell frame to stage frame.
     shrink : float
@@ -188,7 +189,7 @@ def trace_relief(
     Relief
         Square arrays with an odd side, the cell's centre in the middle pixel.
     """
-    reach = shrink * (cell.body.half_extent_nm() + 150.0)
+    reach = shrink * (cell.body.half_extent_nm() + cell.raised_nm)
     half = _STRIDE * int(np.ceil((reach + max(abs(o) for o in offset_nm)) / pixel_size_nm / _STRIDE))
     axis: FloatArray = np.arange(-half, half + 1, dtype=np.float64) * float(pixel_size_nm)
     rays = _Rays(cell, np.asarray(rotation, float), shrink, reach)

@@ -4,7 +4,6 @@ Belongs here: what lies where in a cell, sampled at any points, sharp (labels) o
 Does not belong here: noise, blur, projection, files.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,7 +17,10 @@ from em2cryo_assets.phantom.contrast import LABEL_OF_MATERIAL, MATERIALS, nomina
 from em2cryo_assets.phantom.membranes import BILAYER, ENVELOPE, share_inside
 from em2cryo_assets.phantom.organelles import Organelles, draw_organelles
 from em2cryo_assets.phantom.priors import PRIORS, draw
-from em2cryo_assets.vocabulary import LABELS, ORGANELLES
+from em2cryo_assets.phantom.reticulum import Reticulum, draw_reticulum
+from em2cryo_assets.phantom.truth import Truth, measured
+from em2cryo_assets.phantom.wall_relief import Furrows, Scar, draw_furrows, height_nm
+from em2cryo_assets.vocabulary import LABELS
 
 __all__ = ["Cell", "Sample", "Scar", "Truth", "body_of", "draw_cell", "grid_points"]
 
@@ -28,27 +30,7 @@ _FRINGE_NM = 22.0
 _CRISTA_PERIOD_NM = 95.0
 _CHUNK = 20_000
 """Points at a time: their arrays stay in the cache (at 200,000 the same work takes 1.6 times as long)."""
-_SCAR_REACH_NM = 250.0
 _CODE = {name: i for i, name in enumerate(MATERIALS)}
-
-
-@dataclass(frozen=True)
-class Scar:
-    """A ring of chitin on the mother's surface.
-
-    Parameters
-    ----------
-    direction : numpy.ndarray, shape (3,)
-        Unit vector from the centre to the middle of the scar, (z, y, x).
-    radius_nm : float
-        Of the ring, along the surface.
-    height_nm : float
-        Of the ring above the surface.
-    """
-
-    direction: FloatArray
-    radius_nm: float
-    height_nm: float
 
 
 @dataclass(frozen=True)
@@ -68,31 +50,6 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Truth:
-    """Measured on the scene itself, by counting on a fine grid.
-
-    Parameters
-    ----------
-    volume_um3 : float
-        Of the cell with wall and bud.
-    fractions : mapping of str to float
-        Volume of wall and of each organelle over the volume of the cell.
-    semi_axes_nm : tuple of float
-        Half axes of the ellipsoid with the same moments, longest first.
-    wall_thickness_nm : float
-        Along the normal, away from scars.
-    budded : bool
-        Whether it has a bud.
-    """
-
-    volume_um3: float
-    fractions: Mapping[str, float]
-    semi_axes_nm: tuple[float, float, float]
-    wall_thickness_nm: float
-    budded: bool
-
-
-@dataclass(frozen=True)
 class Cell:
     """One cell of the simulated population, in its own frame.
 
@@ -107,41 +64,48 @@ class Cell:
     scars : tuple of Scar
         Rings on the wall.
     wall_nm : float
-        Thickness of the wall along its normal.
+        Mean thickness of the wall along its normal.
+    reticulum : Reticulum or None
+        Cortical endoplasmic reticulum; it shows in shares of materials, not in labels or what `sharp` paints.
+    furrows : Furrows or None
+        Corrugation of the wall's outer face.
     """
 
     body: Body
     organelles: Organelles
     scars: tuple[Scar, ...]
     wall_nm: float
+    reticulum: Reticulum | None = None
+    furrows: Furrows | None = None
+
+    @property
+    def raised_nm(self) -> float:
+        """No scar is higher, nm: a ring and its plateau reach 1.35 times 110 nm."""
+        return 150.0
+
+    @property
+    def longest_stride(self) -> float:
+        """Times the outer distance that a ray may step on where its last steps seem to allow it."""
+        # The distance along a ray is convex without a bud, and nearly so where only scars and furrows are in the way.
+        return 0.85 if self.body.bud is not None else 2.5 if self.scars or self.furrows is not None else 4.0
 
     def outer_distance(self, points_nm: FloatArray, *, exact: bool = True) -> FloatArray:
-        """Signed distance to the outside of the wall with its scars, (N, 3) to (N,), nm."""
+        """Signed distance to the outside of the wall with its scars and furrows, (N, 3) to (N,), nm."""
         zyx = columns(points_nm)
         distance = self.body.distance_of_columns(zyx, exact=exact)
-        return distance - self._scar_height(zyx, distance)
+        return distance - self.height_nm(zyx, distance)
 
-    def _scar_height(self, zyx: FloatArray, distance: FloatArray) -> FloatArray:
-        height = np.zeros_like(distance)
-        near = np.flatnonzero(np.abs(distance) < _SCAR_REACH_NM)
-        if not self.scars or not near.size:
-            return height
-        z, y, x = zyx[:, near]
-        radius = np.maximum(np.sqrt(z * z + y * y + x * x), 1e-6)
-        for scar in self.scars:
-            d = [float(v) for v in scar.direction]
-            along = np.arccos(np.clip((z * d[0] + y * d[1] + x * d[2]) / radius, -1.0, 1.0)) * radius
-            ring = np.exp(-np.square((along - scar.radius_nm) * (1.0 / 75.0)))
-            plateau = 0.35 / (1.0 + np.exp(np.minimum((along - scar.radius_nm) * (1.0 / 40.0), 80.0)))
-            height[near] += scar.height_nm * (ring + plateau)
-        return height
+    def height_nm(self, zyx: FloatArray, distance: FloatArray) -> FloatArray:
+        """Height of scars and furrows at columns (3, N), given the distance to the smooth body, (N,), nm."""
+        return height_nm(zyx, distance, self.scars, self.furrows)
 
     def coverage(self, points_nm: FloatArray, softness_nm: float) -> NDArray[np.float32]:
         """Share of every material in a small ball about each point.
 
         Shares are linear in the distance to each interface and those of one interface cancel, so that
-        layers thinner than the ball keep their total mass. Below `membranes.MERGED_NM` a membrane's share counts
-        its matter, up to 1.8 in a leaflet and 0.45 between the two.
+        layers thinner than the ball keep their total mass; a small round body gains s²/4r² (`soft_x_ray` samples
+        finely for that). Below its `Layering.merged_nm` a membrane's share counts its matter, up to 1.8 in a leaflet
+        and 0.45 between the two.
 
         Parameters
         ----------
@@ -168,7 +132,7 @@ class Cell:
     def _coverage(self, p: FloatArray, softness: float) -> NDArray[np.float32]:
         membrane = PRIORS["membrane_thickness"].mean
         smooth = self.body.distance_of_columns(p)
-        outer = smooth - self._scar_height(p, smooth)
+        outer = smooth - self.height_nm(p, smooth)
         inner = smooth + self.wall_nm
         cortex = inner + membrane
         inside = partial(share_inside, softness_nm=softness)
@@ -188,6 +152,12 @@ class Cell:
                 share[name][deep] += values
                 rest[deep] -= values
             share["envelope"][deep] += excess
+            if self.reticulum is not None:
+                near, layer, matter = self.reticulum.shares(p[:, deep], cortex[deep], softness)
+                # What soft samples have of a body beside it goes first.
+                kept = np.minimum(layer, np.maximum(rest[deep[near]], 0.0))
+                share["envelope"][deep[near]] += matter * kept / np.maximum(layer, 1e-12)
+                rest[deep[near]] -= kept
         share["cytoplasm"] = np.maximum(rest, 0.0)
         return np.stack([share[name] for name in MATERIALS]).astype(np.float32)
 
@@ -256,7 +226,7 @@ class Cell:
             Codes of `vocabulary.LABELS`; an envelope belongs to the body that it encloses.
         """
         smooth = self.body.distance_of_columns(zyx)
-        outer = smooth - self._scar_height(zyx, smooth)
+        outer = smooth - self.height_nm(zyx, smooth)
         inner = smooth + self.wall_nm
         cortex = inner + PRIORS["membrane_thickness"].mean
         material = np.full(smooth.shape, _CODE["outside"], dtype=np.uint8)
@@ -325,34 +295,8 @@ class Cell:
         return Sample(labels.reshape(shape), nominal(modality)[material].reshape(shape))
 
     def truth(self, voxel_nm: float = 90.0) -> Truth:
-        """Volume, fractions and axes by counting on a grid of the given voxel side."""
-        reach = self.body.half_extent_nm() + 2 * voxel_nm
-        axis = np.arange(-reach, reach + voxel_nm, voxel_nm)
-        points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
-        points = points[self.body.distance(points, exact=False) < voxel_nm + 150.0]
-        zyx = columns(points)
-        smooth = self.body.distance_of_columns(zyx)
-
-        def share(distance: FloatArray) -> FloatArray:
-            return np.clip(0.5 - distance / voxel_nm, 0.0, 1.0)
-
-        inside = share(smooth - self._scar_height(zyx, smooth))
-        total = float(inside.sum())
-        distances = self._body_distances(zyx, smooth, voxel_nm)
-        fractions = {
-            "wall": 1.0 - float(share(smooth + self.wall_nm).sum()) / total,
-            **{name: float(share(distances[name]).sum()) / total for name in ORGANELLES},
-        }
-        centred = points - np.average(points, axis=0, weights=inside)
-        moments = np.linalg.eigvalsh((centred * inside[:, None]).T @ centred / total)[::-1]
-        axes = np.sqrt(5.0 * moments)
-        return Truth(
-            total * voxel_nm**3 * 1e-9,
-            fractions,
-            (float(axes[0]), float(axes[1]), float(axes[2])),
-            self.wall_nm,
-            self.body.bud is not None,
-        )
+        """Volume, fractions and axes (`truth.measured`), the whole cell counted on voxels of the given side."""
+        return measured(self, voxel_nm)
 
 
 def _cristae(along_nm: FloatArray) -> FloatArray:
@@ -397,4 +341,7 @@ def draw_cell(seed: int) -> Cell:
         if not under_bud and all(float(direction @ other.direction) < 0.90 for other in scars):
             scars.append(scar)
     organelles = draw_organelles(body, wall + PRIORS["membrane_thickness"].mean, rng)
-    return Cell(body, organelles, tuple(scars), wall)
+    # Streams of their own: what is drawn above stays what it was without them.
+    reticulum = draw_reticulum(body, np.random.default_rng([seed, 2]))
+    furrows = draw_furrows(np.random.default_rng([seed, 3]))
+    return Cell(body, organelles, tuple(scars), wall, reticulum, furrows)

@@ -2,11 +2,12 @@
 
 Belongs here: how many pictures of which kind, from which cells, with which settings; what an electron
 microscopist would have written beside them; and the truth, outside the inbox.
-Does not belong here: how a picture comes about (`tem`, `cryo`, `soft_x_ray`, `pile`).
+Does not belong here: how a picture comes about (`tem`, `cryo`, `soft_x_ray`, `pile`), counts, names and the folder
+(`study_plan`), files beyond the inbox (`study_more`).
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,52 +17,47 @@ from numpy.typing import NDArray
 from em2cryo_assets.formats.sidecar import write_sidecar
 from em2cryo_assets.phantom.annotate import burn_scale_bar, data_bar
 from em2cryo_assets.phantom.body import random_rotation
-from em2cryo_assets.phantom.cryo import cryo_slab
+from em2cryo_assets.phantom.cryo import cryo_slab, slab_labels
 from em2cryo_assets.phantom.fields import arrange
 from em2cryo_assets.phantom.pile import drop_cells, resting_rotation, sem_image, trace_relief
 from em2cryo_assets.phantom.planes import Plane, deep_plane, profile_extent_nm, random_plane, wall_plane
 from em2cryo_assets.phantom.priors import draw
 from em2cryo_assets.phantom.raw_files import write_fei_tiff, write_mrc, write_png
-from em2cryo_assets.phantom.scene import Cell, Truth, body_of, draw_cell
+from em2cryo_assets.phantom.scene import Cell, body_of, draw_cell
 from em2cryo_assets.phantom.soft_x_ray import soft_x_ray
-from em2cryo_assets.phantom.tem import tem_section
+from em2cryo_assets.phantom.study_more import write_more
+from em2cryo_assets.phantom.study_plan import (
+    COMMON,
+    SEM_COMMON,
+    Seeds,
+    check_count,
+    check_folder,
+    field_name,
+    lamella_name,
+    picture_names,
+    section_name,
+    spread_over_fields,
+    whole_cell_name,
+)  # fmt: skip
+from em2cryo_assets.phantom.tem import Settings, cut_section
+from em2cryo_assets.phantom.truth_files import (
+    cell_record,
+    plane_record,
+    population_record,
+    write_pile_truth,
+    write_truth,
+)  # fmt: skip
 from em2cryo_assets.vocabulary import LABELS, ORGANELLES
 
-__all__ = ["DEMO_SEED", "spread_over_fields", "write_study"]
+__all__ = ["DEMO_SEED", "spread_over_fields", "write_study", "write_whole_study"]
 
 DEMO_SEED: Final = 20260
 """Seed of the committed demo study."""
 
-_COMMON: Final = {
-    "strain": "simulated diploid yeast",
-    "medium": "YPD, 30 °C, stationary phase",
-    "licence": "CC0-1.0",
-    "source": "em2cryo_assets.phantom",
-    "simulated": True,
-}
 _SEM_SHAPE, _SEM_PIXEL_NM, _DATA_BAR_ROWS = (768, 1024), 22.0, 60
-_CELLS_OF_A_FIELD = 13
 _TEM_PIXELS, _TEM_PIXEL_STEPS_NM, _SECTION_NM = 416, (10.5, 11.8, 13.9, 16.4, 20.0, 25.0), 80.0
 _SLAB_SHAPE, _SLAB_VOXEL_NM = (30, 120, 120), 8.0
 _WHOLE_SIDE, _WHOLE_VOXEL_STEPS_NM = 72, (76.0, 84.0, 95.0, 110.0, 130.0, 150.0)
-_KINDS: Final = ("live", "sem", "tem", "lamella", "whole-cell", "layout", "picture")
-
-
-class _Seeds:
-    """One independent seed for every purpose, so that asking for more files leaves the others as they are."""
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-
-    def __call__(self, kind: str, *index: int) -> int:
-        words = np.random.SeedSequence([self.seed, _KINDS.index(kind), *index]).generate_state(2)
-        return int(words[0]) << 32 | int(words[1])
-
-
-def spread_over_fields(cells: int) -> list[int]:
-    """Spread cells evenly over SEM fields of at most 13, which still lie apart in one picture."""
-    fields = -(-cells // _CELLS_OF_A_FIELD)
-    return [cells // fields + (number < cells % fields) for number in range(fields)]
 
 
 def write_study(
@@ -75,8 +71,8 @@ def write_study(
 ) -> list[Path]:
     """Write raw files and sidecars of a simulated study.
 
-    Every picture shows other cells of one population; a file depends on the seed and on its own number
-    only.
+    Every picture shows other cells of one population. A file depends on the seed and on its own number only, an SEM
+    field also on how many cells it holds.
 
     Parameters
     ----------
@@ -86,13 +82,13 @@ def write_study(
     seed : int
         The same seed gives the same bytes.
     cells_of_fields : sequence of int
-        Number of cells in each SEM picture; pictures are alternately PNG with a burnt-in scale bar and TIFF
+        Number of cells in each SEM picture, 1 to 13; pictures are alternately PNG with a burnt-in scale bar and TIFF
         with tags and data bar.
     sections : int
         TEM sections, two to a block.
     lamellae : int
-        Tomograms of a lamella; the last two of more than three show no wall, and the fourth has lost its
-        tilts.
+        Tomograms of a lamella; of every eight the last two show no wall. The second has fewer tilts, and the fourth
+        has lost them.
     whole_cells : int
         Soft X-ray volumes.
 
@@ -100,23 +96,80 @@ def write_study(
     -------
     list of pathlib.Path
         Raw files in the order of writing (sidecars lie beside them).
+
+    Raises
+    ------
+    InputError
+        If a count or the seed is impossible, or the folder holds anything but what this very call writes
+        (`study_plan.check_folder`).
     """
-    seeds = _Seeds(seed)
+    counts = (cells_of_fields, sections, lamellae, whole_cells)
+    check_folder(folder, check_count("seed", seed), picture_names(*counts))
+    return _write(folder, Seeds(seed), *counts, None)
+
+
+def write_whole_study(
+    folder: Path,
+    *,
+    seed: int = DEMO_SEED,
+    sem_cells: int = 26,
+    tem_sections: int = 20,
+    lamellae: int = 8,
+    whole_cells: int = 12,
+) -> list[Path]:
+    """Write what `write_study` writes, the truth of every picture, and the other instruments' files.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Study folder. Beside the inbox come to lie ``truth/``, in which TIFFs named after the pictures hold masks,
+        depth, half-thickness and normals of SEM fields, labels and wall angles of sections and labels of lamellae,
+        and ``more/`` (`study_more`), which the demo does without.
+    seed : int
+        The same seed gives the same bytes.
+    sem_cells : int
+        Cells in SEM fields; fields of 13 are filled in turn.
+    tem_sections, lamellae, whole_cells : int
+        As for `write_study`.
+
+    Returns
+    -------
+    list of pathlib.Path
+        Raw files in the inbox, in the order of writing.
+
+    Raises
+    ------
+    InputError
+        As for `write_study`.
+    """
+    counts = (spread_over_fields(sem_cells), tem_sections, lamellae, whole_cells)
+    check_folder(folder, check_count("seed", seed), picture_names(*counts))
+    seeds, truth = Seeds(seed), folder / "truth"
+    truth.mkdir(parents=True, exist_ok=True)
+    paths = _write(folder, seeds, *counts, truth)
+    write_more(folder / "more", truth, seeds)
+    return paths
+
+
+def _write(
+    folder: Path, seeds: Seeds, cells: Sequence[int], sections: int, lamellae: int, whole: int, pixels: Path | None
+) -> list[Path]:
+    """Write inbox and ``truth.json``; the truth of every pixel into a folder of its own where there is one."""
     for kind in ("sem", "tem", "tomogram"):
         (folder / "inbox" / kind).mkdir(parents=True, exist_ok=True)
     truth: dict[str, Any] = {}
     paths = [
-        *_write_fields(folder / "inbox" / "sem", seeds, cells_of_fields, truth),
-        *_write_sections(folder / "inbox" / "tem", seeds, sections, truth),
-        *_write_lamellae(folder / "inbox" / "tomogram", seeds, lamellae, truth),
-        *_write_whole_cells(folder / "inbox" / "tomogram", seeds, whole_cells, truth),
+        *_write_fields(folder / "inbox" / "sem", seeds, cells, truth, pixels),
+        *_write_sections(folder / "inbox" / "tem", seeds, sections, truth, pixels),
+        *_write_lamellae(folder / "inbox" / "tomogram", seeds, lamellae, truth, pixels),
+        *_write_whole_cells(folder / "inbox" / "tomogram", seeds, whole, truth),
     ]
-    report = {"seed": seed, "population": _population(truth), "pictures": truth}
+    report = {"seed": seeds.seed, "population": population_record(truth), "pictures": truth}
     (folder / "truth.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return paths
 
 
-def _live_diameter_um(seeds: _Seeds) -> float:
+def _live_diameter_um(seeds: Seeds) -> float:
     """Mean diameter of 40 more living cells, as a light microscopist would report it.
 
     The diameter of the sphere that holds as much as the whole cell, bud and all.
@@ -131,7 +184,9 @@ def _live_diameter_um(seeds: _Seeds) -> float:
     return round(float(np.mean(diameters)), 2)
 
 
-def _write_fields(folder: Path, seeds: _Seeds, counts: Sequence[int], truth: dict[str, Any]) -> list[Path]:
+def _write_fields(
+    folder: Path, seeds: Seeds, counts: Sequence[int], truth: dict[str, Any], pixel_truth: Path | None
+) -> list[Path]:
     live_um = _live_diameter_um(seeds) if counts else 0.0
     paths = []
     for field, cells in enumerate(counts):
@@ -143,18 +198,9 @@ def _write_fields(folder: Path, seeds: _Seeds, counts: Sequence[int], truth: dic
         centres = arrange(reliefs, _SEM_SHAPE, (50, 300), clear=clear, seed=seeds("layout", field, 1))
         pile = drop_cells(reliefs, centres, _SEM_SHAPE)
         pixels = sem_image(pile, _SEM_PIXEL_NM, seed=seeds("picture", 0, field))
-        sidecar = {
-            **_COMMON,
-            "modality": "sem",
-            "tilt_deg": 0.0,
-            "detector": "ETD, secondary electrons",
-            "coating": "8 nm Pt",
-            "fixation": "glutaraldehyde, osmium",
-            "drying": "critical point",
-            "live_cell_diameter_um": live_um,
-        }
+        sidecar = {**SEM_COMMON, "live_cell_diameter_um": live_um}
+        path = folder / field_name(field)
         if field % 2:
-            path = folder / f"field-{field + 1:02d}.tif"
             bar = data_bar(
                 _SEM_SHAPE[1], _DATA_BAR_ROWS, _SEM_PIXEL_NM, 5,
                 ["HV 5.00 kV", "WD 5.0 mm", f"HFW {_SEM_SHAPE[1] * _SEM_PIXEL_NM / 1000:.1f} µm", "ETD"],
@@ -164,13 +210,15 @@ def _write_fields(folder: Path, seeds: _Seeds, counts: Sequence[int], truth: dic
                 pixel_size_nm=_SEM_PIXEL_NM, data_bar_rows=_DATA_BAR_ROWS, stage_tilt_deg=0.0,
             )  # fmt: skip
         else:
-            path = write_png(folder / f"field-{field + 1:02d}.png", burn_scale_bar(pixels, _SEM_PIXEL_NM, 5))
+            write_png(path, burn_scale_bar(pixels, _SEM_PIXEL_NM, 5))
             sidecar["scale_bar"] = "5 um"
         write_sidecar(path, sidecar)
         paths.append(path)
+        if pixel_truth is not None:
+            write_pile_truth(pixel_truth, path.stem, pile)
         for i, (cell, visible, centre) in enumerate(zip(members, pile.visible, centres, strict=True)):
             truth[f"{path.name}/{i + 1}"] = {
-                **_record(cell.truth()),
+                **cell_record(cell.truth()),
                 "shrink": shrink,
                 "visible": round(visible, 4),
                 "centre_px": list(centre),
@@ -178,7 +226,9 @@ def _write_fields(folder: Path, seeds: _Seeds, counts: Sequence[int], truth: dic
     return paths
 
 
-def _write_sections(folder: Path, seeds: _Seeds, count: int, truth: dict[str, Any]) -> list[Path]:
+def _write_sections(
+    folder: Path, seeds: Seeds, count: int, truth: dict[str, Any], pixel_truth: Path | None
+) -> list[Path]:
     paths: list[Path] = []
     for number in range(count):
         candidate = 0
@@ -193,16 +243,16 @@ def _write_sections(folder: Path, seeds: _Seeds, count: int, truth: dict[str, An
         extent = profile_extent_nm(cell.body, plane)
         fitting = [step for step in _TEM_PIXEL_STEPS_NM if extent < 0.92 * _TEM_PIXELS * step]
         pixel_nm = fitting[0] if fitting else _TEM_PIXEL_STEPS_NM[-1]
-        image = tem_section(
+        section = cut_section(
             cell, plane, (_TEM_PIXELS, _TEM_PIXELS), pixel_nm,
-            thickness_nm=_SECTION_NM, seed=seeds("picture", 1, number),
+            Settings(thickness_nm=_SECTION_NM), seed=seeds("picture", 1, number),
         )  # fmt: skip
-        grey = np.clip(np.round(255.0 * (0.93 - 0.80 * image)), 0, 255).astype(np.uint8)
-        path = write_png(folder / f"section-{number + 1:02d}.png", grey)
+        grey = np.clip(np.round(255.0 * (0.93 - 0.80 * section.image)), 0, 255).astype(np.uint8)
+        path = write_png(folder / section_name(number), grey)
         write_sidecar(
             path,
             {
-                **_COMMON,
+                **COMMON,
                 "modality": "tem",
                 "pixel_size_nm": pixel_nm,
                 "section_thickness_nm": _SECTION_NM,
@@ -216,7 +266,15 @@ def _write_sections(folder: Path, seeds: _Seeds, count: int, truth: dict[str, An
             },
         )
         paths.append(path)
-        truth[path.name] = {**_record(cell.truth()), **_profile(cell, plane, pixel_nm)}
+        if pixel_truth is not None:
+            write_truth(pixel_truth, path.stem, labels=section.labels, wall_angle_deg=section.wall_angle_deg)
+        upright = section.wall_angle_deg[section.labels == LABELS["wall"]]
+        truth[path.name] = {
+            **cell_record(cell.truth()),
+            **_profile(cell, plane, pixel_nm),
+            "plane": plane_record(plane),
+            "wall_angle_mean_deg": round(float(upright.mean(dtype=np.float64)), 2) if upright.size else None,
+        }
     return paths
 
 
@@ -230,12 +288,14 @@ def _profile(cell: Cell, plane: Plane, pixel_nm: float) -> dict[str, Any]:
     return {"profile_area_um2": round(total, 4), "area_fractions": shares}
 
 
-def _write_lamellae(folder: Path, seeds: _Seeds, count: int, truth: dict[str, Any]) -> list[Path]:
+def _write_lamellae(
+    folder: Path, seeds: Seeds, count: int, truth: dict[str, Any], pixel_truth: Path | None
+) -> list[Path]:
     paths: list[Path] = []
     for number in range(count):
         cell = draw_cell(seeds("lamella", number))
         rng = np.random.default_rng(seeds("lamella", number, 1))
-        without_wall = count > 3 and number >= count - 2
+        without_wall = number % 8 in (6, 7)
         plane = deep_plane(cell.body, rng, 1000.0) if without_wall else wall_plane(cell.body, rng, 350.0)
         tilts = np.arange(-60.0, 61.0, 3.0) if number != 1 else np.arange(-54.0, 55.0, 3.0)
         volume = cryo_slab(
@@ -245,12 +305,9 @@ def _write_lamellae(folder: Path, seeds: _Seeds, count: int, truth: dict[str, An
         low, high = np.percentile(volume, [0.1, 99.9])
         # Dark = dense, as IMOD writes it.
         stored = np.clip(np.round(120.0 - 240.0 * (volume - low) / (high - low)), -127, 127).astype(np.int8)
-        ending = "mrc" if number % 2 else "mrc.gz"
-        path = write_mrc(
-            folder / f"lamella-{number + 1:02d}.{ending}", stored, voxel_nm=_SLAB_VOXEL_NM, label="simulated"
-        )
+        path = write_mrc(folder / lamella_name(number), stored, voxel_nm=_SLAB_VOXEL_NM, label="simulated")
         sidecar: dict[str, Any] = {
-            **_COMMON,
+            **COMMON,
             "modality": "lamella",
             "contrast": "dark-is-dense",
             "denoised": False,
@@ -262,11 +319,18 @@ def _write_lamellae(folder: Path, seeds: _Seeds, count: int, truth: dict[str, An
             sidecar["tilts_deg"] = tilts.tolist()
         write_sidecar(path, sidecar)
         paths.append(path)
-        truth[path.name] = {**_record(cell.truth()), "wall_in_view": not without_wall}
+        if pixel_truth is not None:
+            labels = slab_labels(cell, plane, _SLAB_SHAPE, _SLAB_VOXEL_NM)
+            write_truth(pixel_truth, path.name.split(".")[0], labels=labels)
+        truth[path.name] = {
+            **cell_record(cell.truth()),
+            "wall_in_view": not without_wall,
+            "plane": plane_record(plane),
+        }
     return paths
 
 
-def _write_whole_cells(folder: Path, seeds: _Seeds, count: int, truth: dict[str, Any]) -> list[Path]:
+def _write_whole_cells(folder: Path, seeds: Seeds, count: int, truth: dict[str, Any]) -> list[Path]:
     paths: list[Path] = []
     for number in range(count):
         cell = draw_cell(seeds("whole-cell", number))
@@ -276,11 +340,11 @@ def _write_whole_cells(folder: Path, seeds: _Seeds, count: int, truth: dict[str,
         voxel_nm = fitting[0] if fitting else _WHOLE_VOXEL_STEPS_NM[-1]
         volume = soft_x_ray(cell, axes, (_WHOLE_SIDE,) * 3, voxel_nm, seed=seeds("picture", 3, number))
         stored = np.clip(np.round(110.0 * volume), 0, 127).astype(np.int8)
-        path = write_mrc(folder / f"whole-cell-{number + 1:02d}.mrc.gz", stored, voxel_nm=voxel_nm, label="simulated")
+        path = write_mrc(folder / whole_cell_name(number), stored, voxel_nm=voxel_nm, label="simulated")
         write_sidecar(
             path,
             {
-                **_COMMON,
+                **COMMON,
                 "modality": "soft-x-ray",
                 "contrast": "bright-is-dense",
                 "denoised": False,
@@ -288,7 +352,7 @@ def _write_whole_cells(folder: Path, seeds: _Seeds, count: int, truth: dict[str,
             },
         )
         paths.append(path)
-        truth[path.name] = _record(cell.truth())
+        truth[path.name] = cell_record(cell.truth())
     return paths
 
 
@@ -299,35 +363,3 @@ def _largest_extent_nm(cell: Cell, axes: NDArray[np.float64]) -> float:
     points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
     inside = points[cell.outer_distance(points, exact=False) < 0] @ axes.T
     return float(np.ptp(inside, axis=0).max()) + 150.0
-
-
-def _record(truth: Truth) -> dict[str, Any]:
-    return {
-        "volume_um3": round(truth.volume_um3, 3),
-        "wall_thickness_nm": round(truth.wall_thickness_nm, 2),
-        "semi_axes_nm": [round(a, 1) for a in truth.semi_axes_nm],
-        "axis_ratio": round(truth.semi_axes_nm[0] / truth.semi_axes_nm[2], 4),
-        "fractions": {name: round(value, 5) for name, value in truth.fractions.items()},
-        "budded": truth.budded,
-    }
-
-
-def _population(truth: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Summarise the population from all cells of the study taken together."""
-    cells: Sequence[Mapping[str, Any]] = list(truth.values())
-    if not cells:
-        return {}
-    volumes = np.array([c["volume_um3"] for c in cells])
-    names = list(cells[0]["fractions"])
-    shares = {name: np.array([c["fractions"][name] for c in cells]) for name in names}
-    log_volume = np.log(volumes)
-    return {
-        "cells": len(cells),
-        "budded_share": float(np.mean([c["budded"] for c in cells])),
-        "log_volume_mean": float(log_volume.mean()),
-        "log_volume_sd": float(log_volume.std(ddof=1)) if len(cells) > 1 else 0.0,
-        "wall_thickness_mean_nm": float(np.mean([c["wall_thickness_nm"] for c in cells])),
-        "axis_ratio_mean": float(np.mean([c["axis_ratio"] for c in cells])),
-        # Volume-weighted, as the ratio estimator of stereology estimates it.
-        "volume_fractions": {n: float(np.sum(s * volumes) / volumes.sum()) for n, s in shares.items()},
-    }

@@ -14,7 +14,7 @@ from em2cryo_assets.cryoet.transfer import contrast_transfer, filter_images
 from em2cryo_assets.phantom.contrast import MATERIALS
 from em2cryo_assets.phantom.counting import poisson_counts
 from em2cryo_assets.phantom.planes import Plane, centred
-from em2cryo_assets.phantom.protocol import Scene
+from em2cryo_assets.phantom.protocol import Scene, check_range
 from em2cryo_assets.phantom.section_flaws import compression_matrix, dirt_mask, draw_fold, knife_marks
 from em2cryo_assets.phantom.texture import grain, textured
 from em2cryo_assets.vocabulary import LABELS
@@ -59,6 +59,11 @@ class Settings:
         Electrons that reach the section; None gives Gaussian noise of standard deviation 0.035, like film.
     camera_blur_px : float
         Standard deviation of the camera's point spread, which blurs signal and shot noise alike.
+
+    Raises
+    ------
+    ValueError
+        If a value is not finite or beyond what a section or a microscope can have.
     """
 
     thickness_nm: float = 80.0
@@ -76,8 +81,25 @@ class Settings:
     camera_blur_px: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.compression <= 0.6 or self.thickness_nm <= 0 or self.folds not in (0, 1):
-            raise ValueError("A section has a thickness > 0, a compression from 0 to 0.6 and at most one fold.")
+        check_range("thickness_nm", self.thickness_nm, 0.0, above=True, unit="nm")
+        check_range("compression", self.compression, 0.0, 0.6)
+        check_range("knife_marks", self.knife_marks, 0.0)
+        check_range("knife_mark_depth", self.knife_mark_depth, 0.0, 1.0)
+        check_range("folds", self.folds, 0, 1)
+        check_range("dirt", self.dirt, 0)
+        for name in ("folds", "dirt"):
+            if getattr(self, name) != int(getattr(self, name)):
+                raise ValueError(f"{name} is {getattr(self, name)!r}; it has to be a whole number.")
+        check_range("stain_grain", self.stain_grain, 0.0, 1.0)
+        check_range("defocus_um", self.defocus_um, -1000.0, 1000.0, unit="µm")
+        check_range("voltage_kv", self.voltage_kv, 1.0, 3000.0, unit="kV")
+        # Correctors bring it below 0.
+        check_range("spherical_aberration_mm", self.spherical_aberration_mm, -10.0, 10.0, unit="mm")
+        check_range("camera_blur_px", self.camera_blur_px, 0.0, unit="pixels")
+        if self.cutting_deg is not None:
+            check_range("cutting_deg", self.cutting_deg, -360.0, 360.0, unit="degrees")
+        if self.dose_e_per_nm2 is not None:
+            check_range("dose_e_per_nm2", self.dose_e_per_nm2, 0.0, above=True, unit="electrons per nm²")
 
 
 @dataclass(frozen=True)

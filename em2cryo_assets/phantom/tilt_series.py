@@ -21,7 +21,7 @@ from em2cryo_assets.phantom.contrast import CONTRASTS
 from em2cryo_assets.phantom.counting import poisson_counts
 from em2cryo_assets.phantom.cryo import Slab, slab_matter
 from em2cryo_assets.phantom.planes import Plane
-from em2cryo_assets.phantom.protocol import Scene
+from em2cryo_assets.phantom.protocol import Scene, check_range
 
 __all__ = ["Camera", "TiltSeries", "acquisition_ranks", "first_zero_per_nm", "reconstruct", "record", "tilt_series"]
 
@@ -54,6 +54,11 @@ class Camera:
         Whether detail fades with the dose accumulated.
     shift_px, rotation_deg : float
         Standard deviations of each view's shift along y and x, and of its rotation about the view's middle.
+
+    Raises
+    ------
+    ValueError
+        If a value is not finite or beyond what a microscope can have, or there is no such scheme.
     """
 
     dose_e_per_nm2: float = 12000.0
@@ -67,8 +72,15 @@ class Camera:
     rotation_deg: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.dose_e_per_nm2 <= 0 or self.defocus_um <= 0:
-            raise ValueError("A tilt series needs a dose and an underfocus above 0.")
+        check_range("dose_e_per_nm2", self.dose_e_per_nm2, 0.0, above=True, unit="electrons per nm²")
+        check_range("defocus_um", self.defocus_um, 0.0, 1000.0, above=True, unit="µm of underfocus")
+        check_range("voltage_kv", self.voltage_kv, 1.0, 3000.0, unit="kV")
+        # Correctors bring it below 0.
+        check_range("spherical_aberration_mm", self.spherical_aberration_mm, -10.0, 10.0, unit="mm")
+        check_range("amplitude_contrast", self.amplitude_contrast, 0.0, 1.0)
+        check_range("shift_px", self.shift_px, 0.0, unit="pixels")
+        check_range("rotation_deg", self.rotation_deg, 0.0, 90.0, unit="degrees")
+        acquisition_ranks([0.0], self.scheme)
 
 
 @dataclass(frozen=True)
@@ -172,10 +184,11 @@ def acquisition_ranks(tilts_deg: Sequence[float], scheme: str) -> NDArray[np.int
 
 
 def first_zero_per_nm(camera: Camera) -> float:
-    """Lowest frequency at which the contrast transfer function vanishes, 1/nm."""
+    """Lowest frequency at which the contrast transfer function vanishes, 1/nm; infinite where none below 5/nm does."""
     k = np.linspace(0.0, 5.0, 4097)
     transfer = _transfer((1, 8192), 0.1, camera)[0]
-    return float(k[np.flatnonzero(np.diff(np.signbit(transfer)))[0] + 1])
+    changes = np.flatnonzero(np.diff(np.signbit(transfer)))
+    return float(k[changes[0] + 1]) if changes.size else float("inf")
 
 
 def _transfer(shape: tuple[int, int], pixel_nm: float, camera: Camera) -> Float32Array:

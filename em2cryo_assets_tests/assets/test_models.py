@@ -7,11 +7,13 @@ import dagster as dg
 import numpy as np
 import pytest
 
+from em2cryo_assets.assets.records import read_record
 from em2cryo_assets.definitions import defs
 from em2cryo_assets.resources.inbox import Inbox
 from em2cryo_assets.resources.study import open_study
 from em2cryo_assets.store.images import read_image, read_labels
 from em2cryo_assets.store.tables import read_table
+from em2cryo_assets.vocabulary import LABELS
 from em2cryo_assets_tests.integration.tiny_study import opened, put_demo
 
 
@@ -38,6 +40,17 @@ def test_phantom_cells_are_marked_and_their_volumes_agree(tmp_path: Path, monkey
     scene = read_image(artifact.path / "cell-01-scene.ome.zarr")
     volume = float((labels > 0).sum()) * np.prod(scene.voxel_nm) / 1e9
     assert volume == pytest.approx(table["volume_um3"][0], rel=0.01)
+    lamella = artifact.path / "cell-01-lamella.ome.zarr"
+    assert read_labels(lamella, "interior").shape == read_image(lamella).data.shape
+    normals = [np.asarray(read_image(artifact.path / f"cell-01-sem-normal_{axis}.ome.zarr").data) for axis in "zyx"]
+    assert np.allclose(np.linalg.norm(normals, axis=0), 1, atol=1e-4)
+    assert read_image(artifact.path / "cell-01-sem-depth.ome.zarr").data.shape == normals[0].shape
+    angle = np.asarray(read_image(artifact.path / "cell-01-section-wall-angle.ome.zarr").data)
+    section = np.asarray(read_labels(artifact.path / "cell-01-section.ome.zarr", "interior"))
+    assert np.array_equal(np.isfinite(angle), section == LABELS["wall"])
+    planes = read_record(artifact)["planes"]["cell-01"]
+    for plane in (planes["section"], planes["lamella"]):
+        assert np.allclose(np.array(plane["axes"]) @ np.array(plane["axes"]).T, np.eye(3))
 
 
 def test_the_plan_wants_phantom_cells_of_a_study_that_holds_something_and_never_a_simulated_study(
@@ -49,6 +62,23 @@ def test_the_plan_wants_phantom_cells_of_a_study_that_holds_something_and_never_
         put_demo(tiny.inbox, "tem", "section-01.png")
         tiny.instance.add_dynamic_partitions("sections", ["section-01"])
         assert tiny.plan()["phantom_cells", None].state == "missing"
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"sem_cells": -1}, "sem_cells: -1 is not within 0 to 1287"),
+        ({"lamellae": 100}, "lamellae: 100 is not within 0 to 99"),
+        ({"seed": -5}, "seed: -5 is not within 0 to"),
+        ({"sem_cells": 0, "tem_sections": 0, "lamellae": 0, "whole_cells": 0}, "all 0"),
+    ],
+)
+def test_an_impossible_simulated_study_is_refused_with_the_field_and_its_range(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: dict[str, int], said: str
+) -> None:
+    with pytest.raises(dg.Failure, match=said):
+        make("simulated_study", tmp_path, monkeypatch, **asked)
+    assert open_study(tmp_path).store.current("simulated_study", None) is None
 
 
 @pytest.mark.slow
@@ -64,4 +94,6 @@ def test_a_simulated_study_is_what_was_asked_for_and_can_be_opened(
     inbox = Inbox(artifact.path / "inbox")
     assert {kind: len(inbox.files(kind)) for kind in ("sem", "tem", "tomogram")} == {"sem": 1, "tem": 1, "tomogram": 1}
     assert inbox.simulated() is True
+    assert (artifact.path / "truth" / "field-01.masks.tif").is_file()
+    assert (artifact.path / "more" / "tilt-series.mrc.mdoc").is_file()
     assert json.loads((artifact.path / "truth.json").read_text())["seed"] == 5

@@ -32,7 +32,7 @@ def maxima(profile):
 
 
 @pytest.mark.parametrize("layering", [BILAYER, ENVELOPE])
-@pytest.mark.parametrize("softness", [0.5, 1.0, 2.0, 5.0, 7.4])
+@pytest.mark.parametrize("softness", [0.5, 1.0, 2.0, 5.0, 7.4, 10.5, 14.9])
 def test_layering_holds_what_the_plain_layer_holds(layering, softness):
     distance = np.arange(-60.0, 30.0, 0.05)
     layer = share_inside(distance, softness) - share_inside(distance + layering.depths_nm[-1], softness)
@@ -84,6 +84,18 @@ def test_every_membrane_of_a_cell_has_leaflets():
         assert LABELS[name] in cell.labels(points), name
         assert maxima(cell.coverage(points, 1.0)[ENVELOPE_CODE]) == peaks, name
         assert maxima(cell.coverage(points, 32.0)[ENVELOPE_CODE]) == 1, name
+
+
+def test_an_envelope_is_two_lines_where_its_lumen_holds_a_sample():
+    nucleus = (cell := draw_cell(5)).organelles.nucleus
+    depth = np.arange(-40.0, 70.0, 0.25)
+    points = nucleus.centre_nm + _clear_of_pores(nucleus, depth)
+    mass = {}
+    for softness, expected in ((8.0, 2), (10.5, 2), (12.0, 2), (15.0, 1), (20.0, 1)):
+        profile = cell.coverage(points, softness)[ENVELOPE_CODE]
+        assert len(find_peaks(profile, prominence=0.1, plateau_size=(None, None))[0]) == expected, softness
+        mass[softness] = 0.25 * float(profile.sum())
+    assert list(mass.values()) == pytest.approx([PRIORS["envelope_thickness"].mean] * 5, rel=0.02)
 
 
 def _clear_of_pores(nucleus: Nucleus, depth: np.ndarray) -> np.ndarray:

@@ -136,6 +136,28 @@ def test_shot_noise_is_that_of_the_dose(cell):
     assert noise[1] == pytest.approx(1.0, abs=0.25)
 
 
-def test_impossible_settings_are_refused():
-    with pytest.raises(ValueError, match="compression"):
-        Settings(compression=0.9)
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("thickness_nm", np.nan, "finite and above 0 nm"),
+        ("thickness_nm", 0.0, "finite and above 0 nm"),
+        ("thickness_nm", np.inf, "finite"),
+        ("compression", 0.9, "at least 0 and at most 0.6"),
+        ("cutting_deg", np.nan, "at least -360 and at most 360 degrees"),
+        ("knife_marks", -1.0, "at least 0"),
+        ("knife_mark_depth", 2.0, "at most 1"),
+        ("folds", 2, "at most 1"),
+        ("dirt", -1, "at least 0"),
+        ("dirt", 1.5, "a whole number"),
+        ("stain_grain", -1.0, "at least 0"),
+        ("defocus_um", np.inf, "at most 1000 µm"),
+        ("voltage_kv", 0.0, "at least 1 and at most 3000 kV"),
+        ("spherical_aberration_mm", np.nan, "at most 10 mm"),
+        ("dose_e_per_nm2", -5.0, "above 0 electrons per nm²"),
+        ("dose_e_per_nm2", np.nan, "above 0 electrons per nm²"),
+        ("camera_blur_px", -1.0, "at least 0 pixels"),
+    ],
+)
+def test_impossible_settings_are_refused(name, value, wanted):
+    with pytest.raises(ValueError, match=f"{name} is {value!r}; it has to be .*{wanted}"):
+        Settings(**{name: value})

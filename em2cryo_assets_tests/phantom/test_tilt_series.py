@@ -57,8 +57,30 @@ def test_unknown_schemes_and_steep_tilts_are_refused(matter):
         acquisition_ranks([0.0], "spiral")
     with pytest.raises(ValueError, match="80"):
         record(matter, VOXEL, [85.0], seed=0)
-    with pytest.raises(ValueError, match="underfocus"):
-        Camera(defocus_um=0.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("dose_e_per_nm2", np.nan, "above 0 electrons per nm²"),
+        ("dose_e_per_nm2", 0.0, "above 0 electrons per nm²"),
+        ("defocus_um", 0.0, "above 0 and at most 1000 µm of underfocus"),
+        ("voltage_kv", -1.0, "at least 1 and at most 3000 kV"),
+        ("spherical_aberration_mm", np.inf, "at most 10 mm"),
+        ("amplitude_contrast", 5.0, "at least 0 and at most 1"),
+        ("shift_px", -1.0, "at least 0 pixels"),
+        ("rotation_deg", np.nan, "at most 90 degrees"),
+    ],
+)
+def test_impossible_cameras_are_refused(name, value, wanted):
+    with pytest.raises(ValueError, match=f"{name} is {value!r}; it has to be .*{wanted}"):
+        Camera(**{name: value})
+    with pytest.raises(ValueError, match="scheme"):
+        Camera(scheme="spiral")
+
+
+def test_transfer_without_a_zero_says_so():
+    assert first_zero_per_nm(Camera(defocus_um=1e-3, spherical_aberration_mm=0.0)) == np.inf
 
 
 def test_electrons_of_a_uniform_slab_are_those_expected():
