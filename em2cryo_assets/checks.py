@@ -20,6 +20,7 @@ __all__ = [
     "PHANTOM_CELLS",
     "SECTION_LABELS",
     "SEM_FIELD",
+    "SEM_MASK_MODEL",
     "TEM_SECTION",
     "TOMOGRAM",
     "TOMOGRAM_LABELS",
@@ -58,6 +59,16 @@ PHANTOM_CELLS = (
     _spec(
         "phantom_cells", "volumes_agree", "Voxels fill each simulated cell's volume within 1 %.", None, blocking=True
     ),
+)
+SEM_MASK_MODEL = (
+    _spec(
+        "sem_mask_model",
+        "beats_the_baseline",
+        "Better than without a network, on simulated piles.",
+        None,
+        blocking=False,
+    ),
+    _spec("sem_mask_model", "finds_simulated_cells", "Outlines this study's simulated cells.", None, blocking=False),
 )
 SEM_FIELD = (_pixel_size("sem_field", 1, 200, FIELDS),)
 TEM_SECTION = (_pixel_size("tem_section", 0.1, 50, SECTIONS),)

@@ -25,7 +25,12 @@ BLOCKING = {
     ("comparison_table", "table_schema"),
     ("verdicts", "table_schema"),
 }
-REPORTED_ONLY = {("tomogram_labels", "not_empty"), ("verdicts", "controls_in_order")}
+REPORTED_ONLY = {
+    ("sem_mask_model", "beats_the_baseline"),
+    ("sem_mask_model", "finds_simulated_cells"),
+    ("tomogram_labels", "not_empty"),
+    ("verdicts", "controls_in_order"),
+}
 
 
 def test_loading_the_code_location_loads_no_heavy_library() -> None:

@@ -2,6 +2,7 @@
 
 from em2cryo_assets.assets.cell_views import cell_view
 from em2cryo_assets.assets.comparison import comparison, comparison_table, tomogram_features, verdicts
+from em2cryo_assets.assets.learned import sem_mask_model
 from em2cryo_assets.assets.masks import cell_masks, section_labels, tomogram_labels
 from em2cryo_assets.assets.meshes import cell_mesh, cell_surface
 from em2cryo_assets.assets.models import phantom_cells, simulated_study
@@ -14,6 +15,7 @@ __all__ = ["ASSETS"]
 ASSETS = [
     phantom_cells,
     simulated_study,
+    sem_mask_model,
     sem_field,
     tem_section,
     tomogram,

@@ -107,6 +107,16 @@ _IN_ORDER = (
         on_request=True,
     ),
     Stage(
+        "sem_mask_model",
+        "models",
+        None,
+        "1",
+        (Upstream("phantom_cells", "single"),),
+        "The network that outlines cells in SEM fields, trained on simulated piles only: released weights, or weights "
+        "trained here when asked for in the launchpad.",
+        kinds=("torch",),
+    ),
+    Stage(
         "sem_field",
         "raw",
         "fields",
@@ -138,10 +148,11 @@ _IN_ORDER = (
         "cell_masks",
         "masks",
         "fields",
-        "1",
-        (Upstream("sem_field", "same"), Upstream("sem", "labels")),
+        "2",
+        (Upstream("sem_field", "same"), Upstream("sem", "labels"), Upstream("sem_mask_model", "single")),
         "The visible outline of every cell of a field. Labels drawn by a person beside the image take their place.",
-        kinds=("labels", "scikit-image"),
+        settings=("segmenter",),
+        kinds=("labels", "torch"),
     ),
     Stage(
         "section_labels",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from em2cryo_assets import checks
 from em2cryo_assets.assets.cell_views import number_cells, publish_views
+from em2cryo_assets.assets.learned import MASK_WEIGHTS
 from em2cryo_assets.assets.pictures import pictures, table, windowed
 from em2cryo_assets.assets.records import read_record, write_record
 from em2cryo_assets.assets.stage import Work, stage_asset
@@ -17,7 +18,7 @@ from em2cryo_assets.cryoet.labels import label_tomogram
 from em2cryo_assets.formats.image import read_label_image
 from em2cryo_assets.report.raster import colour_codes, grey
 from em2cryo_assets.resources.inbox import Kind
-from em2cryo_assets.sem.masks import cell_records, segment_cells
+from em2cryo_assets.sem.masks import cell_records
 from em2cryo_assets.store.images import read_image, read_labels, write_image
 from em2cryo_assets.store.tables import write_table
 from em2cryo_assets.tem.labels import label_section
@@ -38,7 +39,7 @@ def cell_masks(work: Work) -> None:
     excluded = np.asarray(read_labels(field.path / "image.ome.zarr", "excluded")) > 0
     side = float(read_record(field)["pixel_size_nm"])
     drawn = _human_labels(work, "sem", image.shape)
-    found = segment_cells(image, side, excluded) if drawn is None else drawn.astype(np.int32)
+    found = _segmented(work, image, side, excluded) if drawn is None else drawn.astype(np.int32)
     numbers, next_number = number_cells(work, found)
     numbered = _renumber(found, numbers)
     records = cell_records(numbered, image, side, excluded)
@@ -55,7 +56,7 @@ def cell_masks(work: Work) -> None:
         **pictures([_outlined(image, numbered)], f"outlines of {len(cells)} cells", simulated=work.simulated),
         "cells_found": len(cells),
         "cells_comparable": comparable,
-        "drawn_by": "a person" if drawn is not None else "segment_cells",
+        "drawn_by": "a person" if drawn is not None else work.study.settings.segmenter,
         "cells": table(records),
     }
     said = f"{len(cells)} cells, {comparable} of them whole enough to be compared."
@@ -66,6 +67,23 @@ def cell_masks(work: Work) -> None:
             f"(0 = background, 1 … n = cells) as {name}.labels.tif beside it; if it shows no cell, remove it."
         )
     work.check("not_empty", len(cells) > 0, said, cells=len(cells))
+
+
+def _segmented(work: Work, image: NDArray[np.float32], side: float, excluded: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Masks by the study's network, or by the segmenter that its settings name."""
+    from em2cryo_assets.sem.mask_decoding import network_labels
+    from em2cryo_assets.sem.mask_network import WEIGHTS, mask_net
+    from em2cryo_assets.sem.masks import checked_field
+    from em2cryo_assets.sem.segmenters import segmenter
+
+    chosen = work.study.settings.segmenter
+    if chosen != "network":
+        return segmenter(chosen)(image, side, excluded)
+    model = work.maybe("sem_mask_model")
+    if model is None:
+        work.fallbacks.append("The study has no sem_mask_model yet; the released weights were used.")
+    net = mask_net(WEIGHTS if model is None else model.path / MASK_WEIGHTS)
+    return network_labels(image, side, checked_field(image, side, excluded), net)
 
 
 @stage_asset("section_labels", checks.SECTION_LABELS)

@@ -193,7 +193,7 @@ def _make(
         with compute.arrays(), study.store.publish(stage.name, key, provenance) as staging:
             asked = context.op_execution_context.op_config or {}
             work = Work(stage, key, study, compute, snapshot, refs, staging.path, context, asked)
-            work.simulated = _simulated_upstream(study, refs)
+            work.simulated = _simulated_upstream(study, stage, refs)
             function(work)
             blocked = next((c for c in work.checks if not c.passed and _blocks(context, c)), None)
             if blocked is not None:  # published, so that it can be looked at; `Snapshot` keeps it from what follows
@@ -231,7 +231,9 @@ def live_keys(instance: dg.DagsterInstance) -> dict[str, list[str]]:
     }
 
 
-def _simulated_upstream(study: Study, refs: list[InputRef]) -> bool:
+def _simulated_upstream(study: Study, stage: Stage, refs: list[InputRef]) -> bool:
+    if stage.group != "models":  # what a network learned from does not make what it is used on simulated
+        refs = [ref for ref in refs if ref.asset not in STAGES or STAGES[ref.asset].group != "models"]
     found = (study.store.get(r.asset, r.key, r.digest) for r in refs if r.asset in STAGES or r.asset == "cell_view")
     return any(artifact is not None and artifact.provenance.simulated for artifact in found)
 

@@ -40,6 +40,9 @@ class Settings:
         Cells drawn at random for each tomogram; pairs are not replicates, so more add little.
     simulated_cells : int
         Cells of known truth that the study keeps to try estimators on; about 1.5 s each.
+    segmenter : str
+        What outlines cells in SEM fields: ``network``, ``regions`` (no training), or a plug-in's name
+        (`sem.segmenters`).
     """
 
     seed: int = 20_260
@@ -47,6 +50,7 @@ class Settings:
     realisations: int = 20
     pairs_per_tomogram: int = 5
     simulated_cells: int = 6
+    segmenter: str = "network"
 
     def ref(self, stage: str, names: tuple[str, ...]) -> InputRef:
         """The settings that a stage depends on, as one of its inputs."""
@@ -151,6 +155,10 @@ def _read_settings(path: Path) -> Settings:
     for name, value in given.items():
         if name not in kinds:
             raise InputError(path, f"{name!r} is not a setting.", f"known are {', '.join(kinds)}.")
+        if kinds[name] is str:
+            if not isinstance(value, str) or not value.strip():
+                raise InputError(path, f"{name} = {value!r} is not possible.", "give a name in quotes.")
+            continue
         number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         if not number or value < (0 if name == "seed" else 1) or (kinds[name] is int and value != int(value)):
             raise InputError(path, f"{name} = {value!r} is not possible.", f"give a positive {kinds[name].__name__}.")

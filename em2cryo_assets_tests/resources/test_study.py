@@ -44,6 +44,8 @@ def test_settings_are_read_and_have_defaults(tmp_path: Path) -> None:
         ("fused_voxel_nm = inf", "fused_voxel_nm = inf is not possible"),
         ("realisations = inf", "realisations = inf is not possible"),
         ("seed = -1", "seed = -1 is not possible"),
+        ("segmenter = 1", "segmenter = 1 is not possible"),
+        ('segmenter = " "', "segmenter = ' ' is not possible"),
     ],
 )
 def test_impossible_settings_are_refused_by_name(tmp_path: Path, text: str, told: str) -> None:
