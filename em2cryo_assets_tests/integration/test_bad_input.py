@@ -117,7 +117,14 @@ def test_there_are_no_other_problems(study: tuple[TinyStudy, Outcome]) -> None:
 
 def test_all_good_files_are_done(study: tuple[TinyStudy, Outcome]) -> None:
     states = {place: step.state for place, step in study[0].plan().items()}
-    good = {("sem_field", "good"), ("cell_masks", "good"), ("interior_atlas", None), ("phantom_cells", None), *TABLES}
+    good = {
+        ("sem_field", "good"),
+        ("cell_masks", "good"),
+        ("interior_atlas", None),
+        ("phantom_cells", None),
+        ("sem_mask_model", None),
+        *TABLES,
+    }
     good |= {(asset, "good-c001") for asset in OF_A_CELL if asset != "cell_view"}
     good |= {(asset, key) for asset in ("tem_section", "section_labels") for key in ("section-01", "section-02")}
     assert {place for place, state in states.items() if state == "current"} == good

@@ -13,23 +13,27 @@ from em2cryo_assets_tests.integration.tiny_study import TinyStudy, copied
 
 pytestmark = pytest.mark.slow
 
-# Writes the first chunk of the fused volume as ever, says so, and then never goes on.
+# Writes the first chunks of the fused volume as ever, says so, and then never goes on.
 RUN_THAT_STOPS = """
 import sys, time
 from pathlib import Path
 from em2cryo_assets import cli
 from em2cryo_assets.assets import volumes
-from em2cryo_assets.store import images
+from em2cryo_assets.store import levels
 
-def first_chunk_only(shape, *_):
-    yield (slice(0, 16),) * len(shape)
-    Path(sys.argv.pop()).touch()
-    time.sleep(600)
+signal = Path(sys.argv.pop())
+
+def first_chunks_only(level, chunk, block, corner):
+    write(level, chunk, block, corner)
+    if any(path.is_file() for path in level._folder.rglob("*")):
+        signal.touch()
+        time.sleep(600)
 
 def write_image(path, data, **rest):
-    images._tiles = first_chunk_only
+    levels._Level.write = first_chunks_only
     whole(path, data, **rest, chunk=16)
 
+write = levels._Level.write
 whole, volumes.write_image = volumes.write_image, write_image
 cli.main(["run"], standalone_mode=False)
 """
