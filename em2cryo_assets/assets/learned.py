@@ -34,7 +34,7 @@ _CONFIG = {
         description="keep: those trained here if there are any, else the released ones; released: back to those; "
         "train: on simulated fields, up to 40 minutes on two processors; a stopped training goes on.",
     ),
-    "steps": dg.Field(int, default_value=1000, description="Steps of a training, eight crops each."),
+    "steps": dg.Field(int, default_value=1600, description="Steps of a training, eight crops each."),
     "fields": dg.Field(int, default_value=176, description="Simulated fields to train on; some 3 s each to draw."),
     "seed": dg.Field(int, default_value=0, description="The same seed gives the same weights on the same machine."),
 }
@@ -98,7 +98,10 @@ def _train(work: Work) -> None:
         if done % 25 == 0 or done == steps:
             work.context.log.info(f"step {done} of {steps}, loss {loss:.3f}")
 
-    made = train_sem_masks(place, seed=asked["seed"], steps=asked["steps"], fields=asked["fields"], progress=tell)
+    made = train_sem_masks(
+        place, seed=asked["seed"], steps=asked["steps"], fields=asked["fields"],
+        held_out=max(2, asked["fields"] // 11), progress=tell,
+    )  # fmt: skip
     shutil.copyfile(made.weights, work.folder / MASK_WEIGHTS)
     # Seconds differ from run to run; the same seed is to give the same bytes.
     write_table(work.folder / "curve.parquet", made.curve.drop(columns="seconds"))

@@ -121,7 +121,9 @@ def validation_table(fields: Sequence[Field], weights: Path, seed: int = 0) -> p
         tables = [field_scores(field, segment(field)) for field in fields]
         for (figure, threshold), sums in _sums(tables).items():
             value = _ratio(sums.sum(axis=0))
-            low, high = np.nanpercentile(_ratio(sums[draws].sum(axis=1)), (2.5, 97.5))
+            drawn = _ratio(sums[draws].sum(axis=1))
+            drawn = drawn[np.isfinite(drawn)]  # a figure of which there is none in any field has no interval
+            low, high = np.percentile(drawn, (2.5, 97.5)) if drawn.size else (np.nan, np.nan)
             rows.append((name, figure, threshold, float(value), float(low), float(high), int(sums[:, 1].sum())))
     return pd.DataFrame(rows, columns=["segmenter", "figure", "threshold", "value", "low", "high", "n"])
 

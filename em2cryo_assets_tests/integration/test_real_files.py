@@ -105,7 +105,7 @@ def test_cells_of_the_field_become_closed_meshes(run: Run) -> None:
     meshes = [read_mesh(run.artifact("cell_mesh", key).path / "mesh.zarr") for key in keys]
     good = [mesh for mesh in meshes if is_watertight(mesh) and is_outward(mesh)]
     assert len(good) == len(meshes) >= 10
-    assert all(0.2 < volume_um3(mesh) < 200 for mesh in meshes)
+    assert all(0.05 < volume_um3(mesh) < 200 for mesh in meshes)  # the least is a bud, 0.6 µm across
     measured = [key for key in keys if run.states["cell_features", key][0] == "current"]
     assert len(measured) >= 10
     tables = [read_table(run.artifact("cell_features", key).path / "features.parquet") for key in measured]
@@ -134,8 +134,9 @@ def test_hand_drawn_outlines_are_found(run: Run) -> None:
         inside = np.array(canvas)
         best = np.bincount(cells[inside & (cells > 0)]).argmax()
         found[name] = np.sum(inside & (cells == best)) / np.sum(inside | (cells == best))
-    # Bud X is drawn on its own and found as a part of its mother W.
-    assert sum(overlap > 0.9 for overlap in found.values()) >= 9, found
+    assert min(found.values()) > 0.75, found
+    assert sum(overlap > 0.9 for overlap in found.values()) >= 10, found
+    assert np.mean(list(found.values())) > 0.93, found
 
 
 @pytest.mark.parametrize("key", INDENTS)
