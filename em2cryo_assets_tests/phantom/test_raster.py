@@ -10,6 +10,7 @@ import pytest
 from em2cryo_assets.geometry.grid import Grid
 from em2cryo_assets.phantom.raster import rasterize
 from em2cryo_assets.phantom.scene import draw_cell
+from em2cryo_assets_tests.memory import PEAK_MIB
 
 UNBUDDED, BUDDED = 1, 15
 
@@ -57,8 +58,10 @@ def test_a_window_at_2_nm_shows_the_membrane_as_a_shell_of_its_thickness():
 
 @pytest.mark.slow
 def test_a_volume_of_384_cubed_stays_within_its_chunks_memory():
-    code = """
-import resource, dask, numpy as np
+    code = (
+        PEAK_MIB
+        + """
+import dask, numpy as np
 from em2cryo_assets.geometry.grid import Grid
 from em2cryo_assets.phantom.raster import rasterize
 from em2cryo_assets.phantom.scene import draw_cell
@@ -67,11 +70,12 @@ reach = cell.body.half_extent_nm() + 150.0
 side = 384
 grid = Grid((side,) * 3, (2 * reach / side,) * 3, (reach / side - reach,) * 3)
 with dask.config.set(scheduler="threads", num_workers=2):
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_mib()
     volume = rasterize(cell, grid).labels
     counts = sum(dask.compute(*[(block > 0).sum() for block in volume.blocks.ravel()]))
-    print(counts * (2 * reach / side) ** 3 * 1e-9, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3)
+    print(counts * (2 * reach / side) ** 3 * 1e-9, peak_mib() - before)
 """
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     volume_um3, megabytes = map(float, done.stdout.split())
     assert volume_um3 == pytest.approx(draw_cell(1).truth().volume_um3, rel=0.01)

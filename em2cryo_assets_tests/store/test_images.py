@@ -12,6 +12,7 @@ import zarr
 from em2cryo_assets.store.digest import digest_folder
 from em2cryo_assets.store.images import read_image, read_labels, write_image
 from em2cryo_assets.vocabulary import LABEL_NAMES, SOURCE_NAMES
+from em2cryo_assets_tests.memory import PEAK_MIB
 
 _RNG = np.random.default_rng(1)
 _VOLUME = _RNG.random((70, 45, 33)).astype(np.float32)
@@ -162,12 +163,14 @@ def test_what_is_no_image_of_ours_is_refused(tmp_path: Path) -> None:
         read_image(tmp_path / "a")
 
 
-_BIG = """
+_BIG = (
+    PEAK_MIB
+    + """
 import resource, sys
 import dask.array as da, numpy as np
 from em2cryo_assets.store.images import write_image
 write_image(sys.argv[1] + "/warm", np.zeros((200, 200, 200), "u2"), voxel_nm=(1, 1, 1), name="a", chunk=128)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_mib()
 def block(block_info=None):
     z = block_info[None]["array-location"][0][0]
     return (np.arange(128**3, dtype="u2") * 7 + z).reshape(128, 128, 128)
@@ -175,8 +178,9 @@ data = da.map_blocks(block, chunks=((128,) * 4,) * 3, dtype="u2", meta=np.empty(
 used = resource.getrusage(resource.RUSAGE_SELF)
 write_image(sys.argv[1] + "/a", data, voxel_nm=(1, 1, 1), name="a")
 after = resource.getrusage(resource.RUSAGE_SELF)
-print((after.ru_maxrss - before) / 1024, after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime)
+print(peak_mib() - before, after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime)
 """
+)
 
 
 def test_half_a_thousand_cubed_takes_bounded_memory_and_few_seconds(tmp_path: Path) -> None:

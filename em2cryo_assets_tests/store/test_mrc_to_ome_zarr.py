@@ -21,6 +21,7 @@ from em2cryo_assets.formats.errors import InputError
 from em2cryo_assets.store import mrc_to_ome_zarr
 from em2cryo_assets.store.digest import digest_folder
 from em2cryo_assets.store.images import read_image, write_image
+from em2cryo_assets_tests.memory import PEAK_MIB
 
 _STORED = {"i1": "i1", "i2": "i2", "u2": "u2", "f2": "f4", "f4": "f4"}
 """Type in the file to type in the image."""
@@ -98,8 +99,8 @@ def test_a_voxel_size_is_needed_and_may_stand_in_a_sidecar(tmp_path: Path) -> No
         mrc_to_ome_zarr(source, tmp_path / "a")
 
 
-_LONG = """
-import resource, sys
+_LONG = f"""{PEAK_MIB}
+import sys
 from pathlib import Path
 import numpy as np
 from em2cryo_assets.cryoet.mrc import open_tomogram
@@ -111,7 +112,7 @@ for number, source in enumerate(map(Path, sys.argv[1:])):
     mrc_to_ome_zarr(source, source.with_suffix(".zarr"))
     tomogram = open_tomogram(source, Sidecar(modality="lamella"))
     write_image(source.with_suffix(".density"), tomogram.density, voxel_nm=tomogram.voxel_nm, name="a")
-    peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    peaks.append(peak_mib())
 print(*peaks)
 """
 
