@@ -38,6 +38,8 @@ def figures() -> Iterator[Figure]:
         pile = drop_cells(reliefs, centres, (FIELD_SIDE, FIELD_SIDE))
         return sem_image(pile, FIELD_PIXEL_NM, seed=0)
 
+    first, _ = _timed(field)  # imports torch, which takes a second
+    print(f"phantom: the first SEM field of a process takes {first:.1f} s", file=sys.stderr)
     seconds, _ = _timed(field)
     yield Figure.at_most(f"SEM field {FIELD_SIDE}² with {FIELD_CELLS} cells", seconds, "s", 3)
 
