@@ -133,7 +133,7 @@ def _on_simulated_cells(work: Work) -> tuple[list[NDArray[np.uint8]], list[float
         picture = read_image(path)
         image = np.asarray(picture.data, dtype=np.float32)
         truth = np.asarray(read_labels(path, "cell")) > 0
-        labels = network_labels(image, float(picture.voxel_nm[0]), np.zeros(image.shape, bool), net)
+        labels = network_labels(image, float(picture.voxel_nm[0]), net=net)
         found = [labels == label for label in range(1, int(labels.max()) + 1)]
         overlaps.append(max((float((one & truth).sum() / (one | truth).sum()) for one in found), default=0.0))
         if len(panels) < _SHOWN:

@@ -73,7 +73,6 @@ def _segmented(work: Work, image: NDArray[np.float32], side: float, excluded: ND
     """Masks by the study's network, or by the segmenter that its settings name."""
     from em2cryo_assets.sem.mask_decoding import network_labels
     from em2cryo_assets.sem.mask_network import WEIGHTS, mask_net
-    from em2cryo_assets.sem.masks import checked_field
     from em2cryo_assets.sem.segmenters import segmenter
 
     chosen = work.study.settings.segmenter
@@ -83,7 +82,7 @@ def _segmented(work: Work, image: NDArray[np.float32], side: float, excluded: ND
     if model is None:
         work.fallbacks.append("The study has no sem_mask_model yet; the released weights were used.")
     net = mask_net(WEIGHTS if model is None else model.path / MASK_WEIGHTS)
-    return network_labels(image, side, checked_field(image, side, excluded), net)
+    return network_labels(image, side, excluded, net)
 
 
 @stage_asset("section_labels", checks.SECTION_LABELS)

@@ -81,8 +81,7 @@ def is_tilt_series(path: Path) -> bool:
         return True
     if path.suffix.lower() != ".mrc":
         return False
-    found = companions(path)
-    tilts = found.get(".tlt", found.get(".rawtlt"))
+    tilts = _tilt_list(companions(path))
     return tilts is not None and len(_numbers(tilts)) == read_mrc(path).array.shape[0]
 
 
@@ -112,7 +111,7 @@ def read_tilt_series(path: Path, sidecar: Sidecar) -> RecordedSeries:
     warnings = list(raw.warnings)
     beside = companions(path)
     mdoc = _Mdoc(beside[".mdoc"]) if ".mdoc" in beside else None
-    tilts, origin = _tilts(path, sidecar, count)
+    tilts, origin = _tilts(path, beside, mdoc, sidecar, count)
     pixel_nm = _pixel(path, raw.voxel_nm, mdoc, sidecar, warnings)
     aligned = path.suffix.lower() == ".ali"
     transforms = None
@@ -140,11 +139,21 @@ def recorded_tilts(path: Path) -> tuple[NDArray[np.float64], str] | None:
         If that file cannot be read, or holds a tilt beyond ±80°.
     """
     found = companions(path)
-    origin = found.get(".tlt", found.get(".rawtlt"))
+    mdoc = _Mdoc(found[".mdoc"]) if ".mdoc" in found and _tilt_list(found) is None else None
+    return _tilts_beside(found, mdoc)
+
+
+def _tilt_list(beside: dict[str, Path]) -> Path | None:
+    """The list of tilts that counts: the refined one before the recorded one."""
+    return beside.get(".tlt", beside.get(".rawtlt"))
+
+
+def _tilts_beside(beside: dict[str, Path], mdoc: _Mdoc | None) -> tuple[NDArray[np.float64], str] | None:
+    origin = _tilt_list(beside)
     if origin is not None:
         tilts = _numbers(origin)
-    elif ".mdoc" in found and (tilts := _Mdoc(found[".mdoc"]).tilts).size:
-        origin = found[".mdoc"]
+    elif mdoc is not None and mdoc.tilts.size:
+        origin, tilts = mdoc.path, mdoc.tilts
     else:
         return None
     if not np.isfinite(tilts).all() or np.abs(tilts).max() > _STEEPEST_DEG:
@@ -175,8 +184,10 @@ class _Mdoc:
         self.axis_deg = float(found.group(1)) if found else None
 
 
-def _tilts(path: Path, sidecar: Sidecar, count: int) -> tuple[tuple[float, ...], str]:
-    if (found := recorded_tilts(path)) is not None:
+def _tilts(
+    path: Path, beside: dict[str, Path], mdoc: _Mdoc | None, sidecar: Sidecar, count: int
+) -> tuple[tuple[float, ...], str]:
+    if (found := _tilts_beside(beside, mdoc)) is not None:
         tilts, name = found
     elif sidecar.tilts_deg is not None:
         tilts, name = np.asarray(sidecar.tilts_deg, dtype=float), f"{path.name}.toml"

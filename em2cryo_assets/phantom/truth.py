@@ -79,8 +79,8 @@ def measured(cell: Cell, voxel_nm: float) -> Truth:
     inside = share_inside(smooth - cell.height_nm(zyx, smooth), voxel_nm)
     count = float(inside.sum())
     total_nm3 = count * voxel_nm**3
-    centred = points - np.average(points, axis=0, weights=inside)
-    axes = np.sqrt(5.0 * np.linalg.eigvalsh((centred * inside[:, None]).T @ centred / count)[::-1])
+    offsets = points - np.average(points, axis=0, weights=inside)
+    axes = np.sqrt(5.0 * np.linalg.eigvalsh((offsets * inside[:, None]).T @ offsets / count)[::-1])
     nucleus, radii = cell.organelles.nucleus, cell.organelles.droplet_radii_nm
     ball = 4.0 / 3.0 * np.pi
     volumes_nm3 = {

@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from em2cryo_assets.sem.field import checked_field
 from em2cryo_assets.sem.mask_network import WORKING_NM, MaskMaps, at_working_size, mask_maps
 from em2cryo_assets.sem.outlines import largest_part, refined
 
@@ -267,10 +268,10 @@ def _numbered(labels: Labels) -> Labels:
 def network_labels(
     image: NDArray[np.floating],
     pixel_size_nm: float,
-    excluded: NDArray[np.bool_],
+    excluded: NDArray[np.bool_] | None = None,
     net: "nn.Module | None" = None,
 ) -> Labels:
-    """Cells of a field by the network; `sem.masks.segment_cells` checks the arguments.
+    """Cells of a field by the network.
 
     Parameters
     ----------
@@ -278,7 +279,7 @@ def network_labels(
         The field.
     pixel_size_nm : float
         Pixel side.
-    excluded : numpy.ndarray, bool, shape (y, x)
+    excluded : numpy.ndarray, bool, shape (y, x), optional
         Pixels that are not image.
     net : torch.nn.Module, optional
         Another network than the one that comes with the package.
@@ -287,7 +288,13 @@ def network_labels(
     -------
     numpy.ndarray, int32, shape (y, x)
         0 outside, then 1 … n from the top down.
+
+    Raises
+    ------
+    ValueError
+        As `sem.field.checked_field`.
     """
+    excluded = checked_field(image, pixel_size_nm, excluded)
     small, barred = at_working_size(image, pixel_size_nm, excluded)
     if barred.all() or np.ptp(small[~barred]) == 0 or min(small.shape) < 8:
         return np.zeros(image.shape, np.int32)

@@ -106,7 +106,7 @@ def validation_table(fields: Sequence[Field], weights: Path, seed: int = 0) -> p
     load_weights(weights, net)
 
     def network(field: Field) -> Labels:
-        return network_labels(field.image.astype(np.float32), WORKING_NM, np.zeros(field.image.shape, bool), net)
+        return network_labels(field.image.astype(np.float32), WORKING_NM, net=net)
 
     def regions(field: Field) -> Labels:
         # The baseline searches at 40 nm; on pixels half as wide it is at its best.

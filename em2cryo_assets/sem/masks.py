@@ -40,21 +40,4 @@ def segment_cells(
     ValueError
         If the image is not 2-D, not finite, the shapes differ, or the pixel size is not positive.
     """
-    excluded = checked_field(image, pixel_size_nm, excluded)
     return network_labels(image, pixel_size_nm, excluded)
-
-
-def checked_field(
-    image: NDArray[np.floating], pixel_size_nm: float, excluded: NDArray[np.bool_] | None
-) -> NDArray[np.bool_]:
-    """The excluded pixels, after everything that makes a field unusable has been refused."""
-    if image.ndim != 2:
-        raise ValueError(f"A field is a (y, x) image; this array has shape {image.shape}.")
-    excluded = np.zeros(image.shape, bool) if excluded is None else excluded
-    if excluded.shape != image.shape:
-        raise ValueError(f"The image is {image.shape} and the excluded pixels are {excluded.shape}.")
-    if not pixel_size_nm > 0:
-        raise ValueError(f"The pixel size must be positive, not {pixel_size_nm} nm.")
-    if not np.isfinite(image).all():
-        raise ValueError("The image holds NaN or infinite pixels.")
-    return excluded

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from em2cryo_assets.sem.field import checked_field
 from em2cryo_assets.sem.hierarchy import MergeTree, edge_strength, merge_tree
 from em2cryo_assets.sem.outlines import largest_part, refined
 
@@ -90,15 +91,7 @@ def select_cells(
     ValueError
         If the image is not 2-D, not finite, the shapes differ, or the pixel size is not positive.
     """
-    if image.ndim != 2:
-        raise ValueError(f"A field is a (y, x) image; this array has shape {image.shape}.")
-    excluded = np.zeros(image.shape, bool) if excluded is None else excluded
-    if excluded.shape != image.shape:
-        raise ValueError(f"The image is {image.shape} and the excluded pixels are {excluded.shape}.")
-    if not pixel_size_nm > 0:
-        raise ValueError(f"The pixel size must be positive, not {pixel_size_nm} nm.")
-    if not np.isfinite(image).all():
-        raise ValueError("The image holds NaN or infinite pixels.")
+    excluded = checked_field(image, pixel_size_nm, excluded)
     zoom = min(1.0, pixel_size_nm / _WORK_NM)
     log_image, barred = _working_image(image, excluded, zoom)
     if barred.all() or np.ptp(log_image[~barred]) == 0:
