@@ -1,24 +1,20 @@
 """Training the mask network, from nothing but a seed.
 
-Belongs here: the cache of simulated fields, batches, losses, and the whole run with its validation.
+Belongs here: simulated fields on file, batches, losses, and the whole run with its validation.
 Does not belong here: fields (`sem.mask_training`), how good masks are (`sem.mask_scores`), the loop
 (`learning.train`).
 """
 
-import hashlib
 import logging
-import os
-from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import lru_cache, partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import pandas as pd
 
+from em2cryo_assets.learning.examples import drawn_examples
+from em2cryo_assets.learning.trained import Progress, Trained
 from em2cryo_assets.sem.mask_augmentation import augmented
 from em2cryo_assets.sem.mask_targets import Targets, targets
 from em2cryo_assets.sem.mask_training import FIELD_SIDE, Field, load_field, save_field, simulated_field
@@ -26,7 +22,7 @@ from em2cryo_assets.sem.mask_training import FIELD_SIDE, Field, load_field, save
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["BATCH", "CROP", "Trained", "field_losses", "simulated_fields", "train_sem_masks", "training_batch"]
+__all__ = ["BATCH", "CROP", "field_losses", "simulated_fields", "train_sem_masks", "training_batch"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -41,28 +37,6 @@ _NECK_WEIGHT = 4.0
 
 _OFFSET_LIMIT = 1.5
 """Offsets are learned up to this, 3 µm: farther lies the centre of a cell of which almost nothing shows."""
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a training leaves.
-
-    Parameters
-    ----------
-    weights : Path
-        safetensors file, half precision.
-    curve : pandas.DataFrame
-        One row a step, as `learning.train.train` gives it.
-    validation : pandas.DataFrame
-        As `mask_scores.validation_table` gives it, network and classical.
-    sha256 : str
-        Of the weight file.
-    """
-
-    weights: Path
-    curve: pd.DataFrame
-    validation: pd.DataFrame
-    sha256: str
 
 
 def simulated_fields(
@@ -88,21 +62,8 @@ def simulated_fields(
     list of Path
         In the order of seeds; a training field takes some 3 s, and 100 kB.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    kind = "val" if held_out else "train"
-    paths = [folder / f"{kind}-{seed + k:05d}.npz" for k in range(count)]
-    missing = [(seed + k, path) for k, path in enumerate(paths) if not path.is_file()]
-    if missing:
-        # A forked process would inherit threads of torch that do not run there.
-        with ProcessPoolExecutor(workers or os.cpu_count(), get_context("spawn"), _one_thread) as pool:
-            list(pool.map(partial(_draw_to, held_out), *zip(*missing, strict=True)))
-    return paths
-
-
-def _one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)
+    draw, kind = partial(_draw_to, held_out), "val" if held_out else "train"
+    return drawn_examples(folder, count, draw, seed=seed, kind=kind, workers=workers)
 
 
 def _draw_to(held_out: bool, seed: int, path: Path) -> None:
@@ -196,9 +157,9 @@ def train_sem_masks(
     *,
     seed: int = 0,
     steps: int = 1600,
-    fields: int = 176,
+    examples: int = 176,
     held_out: int = 16,
-    progress: Callable[[int, int, float], None] | None = None,
+    progress: Progress | None = None,
 ) -> Trained:
     """Simulate fields, train the mask network on them and judge it on others.
 
@@ -210,7 +171,7 @@ def train_sem_masks(
         Of everything; the same seed on the same machine gives the same weights.
     steps : int
         Of the optimiser, `BATCH` crops each.
-    fields, held_out : int
+    examples, held_out : int
         Simulated fields to train on and to judge with.
     progress : callable, optional
         Told the steps done, all steps and the loss after each step.
@@ -229,21 +190,21 @@ def train_sem_masks(
     from em2cryo_assets.sem.mask_scores import validation_table
 
     first = seed * 100_000
-    paths = simulated_fields(folder / "fields", fields, seed=first)
+    paths = simulated_fields(folder / "fields", examples, seed=first)
     judged = simulated_fields(folder / "fields", held_out, seed=first, held_out=True)
     torch.manual_seed(seed)
     net = channels_last(unet(2, len(MAPS)))
-    settings = {"seed": seed, "fields": fields, "batch": BATCH, "crop": CROP, "working_nm": WORKING_NM}
+    settings = {"seed": seed, "fields": examples, "batch": BATCH, "crop": CROP, "working_nm": WORKING_NM}
     curve = train(
         net, lambda step: training_batch(step, paths, seed), field_losses, folder, steps=steps, settings=settings,
         progress=progress,
     )  # fmt: skip
     about = {
         **settings, "steps": steps, "maps": list(MAPS), "torch": torch.__version__.split("+")[0],
-        "minutes": round(float(curve["seconds"].iloc[-1]) / 60.0, 1), "loss": float(curve["loss"].tail(50).mean()),
+        "loss": float(curve["loss"].tail(50).mean()),
     }  # fmt: skip
     weights = folder / "sem_masks.safetensors"
     save_weights(weights, net, about)
     _LOG.info("judging on %d held-out fields", held_out)
     table = validation_table([load_field(path) for path in judged], weights)
-    return Trained(weights, curve, table, hashlib.sha256(weights.read_bytes()).hexdigest())
+    return Trained(weights, curve, table)

@@ -39,7 +39,7 @@ def test_released_weights_until_someone_trains_and_trained_ones_from_then_on(
     assert {check.check_name: check.passed for check in result.get_asset_check_evaluations()} == {
         "volumes_agree": True, "beats_the_baseline": True, "finds_simulated_cells": True,
     }  # fmt: skip
-    make(tmp_path, monkeypatch, "sem_mask_model", weights="train", steps=2, fields=2, seed=3)
+    make(tmp_path, monkeypatch, "sem_mask_model", weights="train", steps=2, examples=2, seed=3)
     trained = model(tmp_path)
     assert trained.digest != released.digest
     assert read_record(trained)["origin"] == "trained here"

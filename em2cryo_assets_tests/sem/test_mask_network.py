@@ -74,7 +74,7 @@ def test_the_weights_are_small_and_say_how_they_were_made() -> None:
     _, about = read_tensors(WEIGHTS)
     assert about["maps"] == list(MAPS)
     assert about["working_nm"] == WORKING_NM
-    assert {"seed", "steps", "fields", "minutes"} <= set(about)
+    assert {"seed", "steps", "fields"} <= set(about)
     card = WEIGHTS.with_suffix(".md").read_text()
     assert str(about["steps"]) in card
 
