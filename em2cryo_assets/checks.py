@@ -25,6 +25,7 @@ __all__ = [
     "TOMOGRAM",
     "TOMOGRAM_LABELS",
     "VERDICTS",
+    "VERDICT_CALIBRATION",
 ]
 
 _Partitions = dg.PartitionsDefinition[str] | None
@@ -101,6 +102,16 @@ VERDICTS = (
         "controls_in_order",
         "Every valid negative control scores worse than real against real. A control in the wrong order is an "
         "honest outcome: it is shown and makes its row not assessable.",
+        None,
+        blocking=False,
+    ),
+)
+VERDICT_CALIBRATION = (
+    _spec(
+        "verdict_calibration",
+        "errors_as_promised",
+        "In simulated studies of this size, differences of the tolerance and fakes are called captured in at most 5 %, "
+        "and what does not differ is called captured in at least 80 % where there are units enough.",
         None,
         blocking=False,
     ),

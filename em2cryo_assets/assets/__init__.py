@@ -1,5 +1,6 @@
 """The lineage, one file a column; `lineage.STAGES` is its table of contents."""
 
+from em2cryo_assets.assets.calibration import verdict_calibration
 from em2cryo_assets.assets.cell_views import cell_view
 from em2cryo_assets.assets.comparison import comparison, comparison_table, tomogram_features, verdicts
 from em2cryo_assets.assets.learned import sem_mask_model
@@ -32,5 +33,6 @@ ASSETS = [
     comparison,
     comparison_table,
     verdicts,
+    verdict_calibration,
     report,
 ]

@@ -19,6 +19,7 @@ from em2cryo_assets.assets.lineage import STAGES
 from em2cryo_assets.assets.pictures import windowed
 from em2cryo_assets.assets.records import read_record
 from em2cryo_assets.assets.stage import Work, stage_asset
+from em2cryo_assets.compare.trust import trust
 from em2cryo_assets.partitions import split_pair_key
 from em2cryo_assets.report.data import (
     ArcCircle,
@@ -29,6 +30,7 @@ from em2cryo_assets.report.data import (
     PairEntry,
     ProvenanceRow,
     ReportData,
+    TextBlock,
     TomogramEntry,
 )
 from em2cryo_assets.report.page import write_report
@@ -53,6 +55,8 @@ def report(work: Work) -> None:
         cells=_cells(work),
         tomograms=tuple(_tomogram(work, key) for key in work.all("tomogram_features")),
         pairs=_pairs(work),
+        trust=_trust(work),
+        calibration=_rates(work),
         atlas=_atlas(work),
         provenance=_provenance(work),
         left_out=tuple(_left_out(work)),
@@ -69,6 +73,16 @@ def report(work: Work) -> None:
         "tomograms": len(data.tomograms),
         "pairs": len(data.pairs),
     }
+
+
+def _rates(work: Work) -> pd.DataFrame:
+    artifact = work.maybe("verdict_calibration")
+    return pd.DataFrame() if artifact is None else read_table(artifact.path / "rates.parquet")
+
+
+def _trust(work: Work) -> dict[str, TextBlock]:
+    rates = _rates(work)
+    return {name: TextBlock("", said.en, "", said.ko) for name, said in trust(rates).items()} if len(rates) else {}
 
 
 def _cells(work: Work) -> tuple[CellEntry, ...]:

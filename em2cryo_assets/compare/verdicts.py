@@ -12,17 +12,15 @@ import numpy as np
 import pandas as pd
 
 from em2cryo_assets.compare.case import Case, needed_words, scarce_side, side_names, units_that_decide
+from em2cryo_assets.compare.estimate import estimate_of
 from em2cryo_assets.compare.gates import MIN_AUC, simulate_studies
 from em2cryo_assets.compare.margins import MARGINS, Margin
 from em2cryo_assets.compare.power import MIN_POWER, equivalence_power
 from em2cryo_assets.compare.sentences import CAUSES, Sentence, control_name, remedy, sentence
 from em2cryo_assets.compare.statistics import (
-    BOOTSTRAP_UNITS,
     MIN_UNITS,
-    Estimate,
     StudentT,
     benjamini_hochberg,
-    bootstrap_t,
     compare_means,
     holm,
 )
@@ -111,7 +109,7 @@ def _gate(case: Case, seed: int) -> None:
     if min(n_model, n_reference) < MIN_UNITS or (case.distance and not np.isfinite(row["excess_se"])):
         _too_few_for_interval(case)
         return
-    case.estimate = _estimate(case, seed)
+    case.estimate = estimate_of(case, seed)
     sd = row["measurement_sd"]
     if np.isfinite(sd) and sd > case.margin.delta / 2:
         reason = f"one measurement has an SD of {sd:.2g}, above half of the tolerance ({case.margin.delta:.2g})"
@@ -136,21 +134,6 @@ def _gate(case: Case, seed: int) -> None:
             cause="too little contrast between the real thing and a fake at this n",
             change="more independent units, or cells that differ more from the fake",
         )
-
-
-def _estimate(case: Case, seed: int) -> Estimate:
-    if case.distance:
-        return StudentT(float(case.row["excess"]), float(case.row["excess_se"]), float(min(case.n) - 1))
-    if min(case.n) >= BOOTSTRAP_UNITS:
-        model, reference = (np.array(list(json.loads(case.row[k]).values())) for k in _UNIT_COLUMNS)
-        try:
-            return bootstrap_t(model, reference, ratio=case.ratio, seed=seed)
-        except ValueError:
-            pass  # Degenerate resamples (no spread, or a mean of zero): the t distribution still stands.
-    return compare_means(*case.samples(), ratio=case.ratio)
-
-
-_UNIT_COLUMNS: Final = ("units_model", "units_reference")
 
 
 def _choose_control(case: Case, seed: int) -> None:

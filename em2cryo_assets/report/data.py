@@ -338,6 +338,10 @@ class ReportData:
         The first comparable one with a mesh, or the one named by the first pair, opens the page.
     tomograms, sections, pairs : tuple
         In the order in which they are shown.
+    trust : mapping of str to TextBlock
+        What the calibration says of a verdict, by characteristic; titles are not shown.
+    calibration : pandas.DataFrame
+        Rates of right and wrong verdicts in simulated studies (`compare.calibration.rates`); empty: not tried.
     atlas : mapping of str to pandas.DataFrame
         ``"fractions"`` (label, v_v, low, high, n_sections, n_units, n_needed), ``"wall"`` (mean_nm, …),
         ``"depth"`` (s_bin, label, p); other tables are shown as tables.
@@ -358,6 +362,8 @@ class ReportData:
     tomograms: tuple[TomogramEntry, ...] = ()
     sections: tuple[SectionEntry, ...] = ()
     pairs: tuple[PairEntry, ...] = ()
+    trust: Mapping[str, TextBlock] = field(default_factory=dict)
+    calibration: pd.DataFrame = field(default_factory=pd.DataFrame)
     atlas: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     provenance: tuple[ProvenanceRow, ...] = ()
     methods: tuple[TextBlock, ...] = ()

@@ -73,6 +73,7 @@ def _page(data: ReportData, views: Views) -> str:
         limits=data.limits or words.LIMITS,
         verdicts=tables.verdict_rows(data.verdicts),
         tally=tables.tally(data.verdicts),
+        calibration=tables.calibration(data.calibration),
         atlas=tables.atlas(data.atlas),
         provenance=tables.provenance(data.provenance),
     )

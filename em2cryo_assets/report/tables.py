@@ -16,7 +16,17 @@ from em2cryo_assets.report.charts import depth_chart, fractions_chart, interval_
 from em2cryo_assets.report.data import ProvenanceRow
 from em2cryo_assets.report.words import ATLAS_WORDS, VERDICTS, Bilingual, characteristic_name
 
-__all__ = ["AtlasTable", "VerdictRow", "atlas", "measurement_rows", "provenance", "tally", "verdict_rows"]
+__all__ = [
+    "AtlasTable",
+    "CalibrationRow",
+    "VerdictRow",
+    "atlas",
+    "calibration",
+    "measurement_rows",
+    "provenance",
+    "tally",
+    "verdict_rows",
+]
 
 _FACTS = (
     ("estimate_model", Bilingual("model", "모델")),
@@ -50,6 +60,14 @@ class VerdictRow(NamedTuple):
     exploratory: bool
 
 
+class CalibrationRow(NamedTuple):
+    """How one characteristic fared in simulated studies: *captured* of all, by what was true; coverage."""
+
+    name: Bilingual
+    captured: tuple[tuple[str, str, str], ...]
+    coverage: str
+
+
 class AtlasTable(NamedTuple):
     """One table of the atlas: a plot where there is one, and the numbers."""
 
@@ -74,6 +92,42 @@ def verdict_rows(verdicts: pd.DataFrame) -> tuple[VerdictRow, ...]:
     """
     rows = [_verdict_row(row) for row in verdicts.to_dict("records")]
     return tuple(sorted(rows, key=lambda row: row.exploratory))
+
+
+def calibration(rates: pd.DataFrame) -> tuple[CalibrationRow, ...]:
+    """Rows of the calibration: a cell for no difference, half the tolerance, the tolerance, and the fakes.
+
+    Parameters
+    ----------
+    rates : pandas.DataFrame
+        See `ReportData.calibration`.
+
+    Returns
+    -------
+    tuple of CalibrationRow
+        Each cell with its text, the name of the fake that came nearest, and whether what was asked is kept
+        ("yes", "no", "undecided", or empty where nothing is asked).
+    """
+    if not len(rates):
+        return ()
+    out = []
+    for name, group in rates.groupby("characteristic", sort=False):
+        if (group["n_not_assessable"] == group["studies"]).all():
+            continue
+        cells = []
+        for answer in ("no difference", "half the tolerance", "the tolerance", "a fake"):
+            rows = group[group["answer"] == answer]
+            if not len(rows):
+                cells.append(("", "", ""))
+                continue
+            hardest = max(rows.to_dict("records"), key=lambda row: row["n_captured"] / row["studies"])
+            fake = str(hardest["fake"]).replace("_", " ")
+            cells.append((f"{int(hardest['n_captured'])} / {int(hardest['studies'])}", fake, str(hardest["kept"])))
+        same = group[group["answer"] == "no difference"]
+        held = float(same["coverage"].iloc[0]) if len(same) else math.nan
+        coverage = f"{held:.0%}" if math.isfinite(held) else ""
+        out.append(CalibrationRow(characteristic_name(str(name)), tuple(cells), coverage))
+    return tuple(out)
 
 
 def _verdict_row(row: Mapping[Any, Any]) -> VerdictRow:

@@ -34,12 +34,18 @@ class Settings:
         Seed of everything random in the study.
     fused_voxel_nm : float
         Voxel side of fused volumes, nm. 40 nm keeps a 5 µm cell near 130³ voxels (9 MB a layer).
+    fused_megavoxels : int
+        Most voxels of one fused volume, millions; 1,074 are 1,024³. What would be larger is refused.
+    fused_memory_gb : float
+        Most memory that a fused volume and the features of its cell may take, GB.
     realisations : int
         Random organelle arrangements that the uncertainty of a fused volume summarises.
     pairs_per_tomogram : int
         Cells drawn at random for each tomogram; pairs are not replicates, so more add little.
     simulated_cells : int
         Cells of known truth that the study keeps to try estimators on; about 1.5 s each.
+    calibration_studies : int
+        Simulated studies for each known answer by which verdicts are tried; some 1.5 s each, once for a study's size.
     segmenter : str
         What outlines cells in SEM fields: ``network``, ``regions`` (no training), or a plug-in's name
         (`sem.segmenters`).
@@ -47,9 +53,12 @@ class Settings:
 
     seed: int = 20_260
     fused_voxel_nm: float = 40.0
+    fused_megavoxels: int = 1_100
+    fused_memory_gb: float = 3.0
     realisations: int = 20
     pairs_per_tomogram: int = 5
     simulated_cells: int = 6
+    calibration_studies: int = 20
     segmenter: str = "network"
 
     def ref(self, stage: str, names: tuple[str, ...]) -> InputRef:

@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("ground", "ingest", "phantom", "cryo", "realism", "realism_tem_cryo", "masks")
+NAMES = ("ground", "ingest", "phantom", "cryo", "realism", "realism_tem_cryo", "masks", "compare")
 
 
 def main(names: list[str]) -> int:

@@ -33,6 +33,7 @@ def materializations(result: subprocess.CompletedProcess[str]) -> int:
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sections, two lamellae and one whole cell, and one field of the demo study, brought up to date once."""
     root = tmp_path_factory.mktemp("study")
+    (root / "study.toml").write_text("simulated_cells = 1\ncalibration_studies = 1\n")
     wanted = {
         "sem": ["field-01.png"],
         "tem": [f"section-{n:02d}.png" for n in range(1, 5)],

@@ -83,7 +83,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
             if pixel_nm is not None:
                 Path(f"{copies[-1]}.toml").write_text(f"pixel_size_nm = {pixel_nm}\n")
         em2cryo(root, "add", kind, *map(str, copies))
-    (root / "study.toml").write_text("fused_voxel_nm = 60\nrealisations = 1\n")
+    (root / "study.toml").write_text("fused_voxel_nm = 60\nrealisations = 1\ncalibration_studies = 1\n")
     result = em2cryo(root, "run")
     rows = json.loads(em2cryo(root, "status", "--json").stdout)
     states = {(row["asset"], row["key"]): (row["state"], row["why"]) for row in rows}
