@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from em2cryo_assets_tests.integration.tiny_study import SETTINGS
+
 DEMO = Path(__file__).parents[2] / "data" / "demo" / "inbox"
 
 
@@ -33,7 +35,7 @@ def materializations(result: subprocess.CompletedProcess[str]) -> int:
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sections, two lamellae and one whole cell, and one field of the demo study, brought up to date once."""
     root = tmp_path_factory.mktemp("study")
-    (root / "study.toml").write_text("simulated_cells = 1\ncalibration_studies = 1\n")
+    (root / "study.toml").write_text(SETTINGS)
     wanted = {
         "sem": ["field-01.png"],
         "tem": [f"section-{n:02d}.png" for n in range(1, 5)],
