@@ -17,6 +17,7 @@ __all__ = [
     "COMPARISON_TABLE",
     "FUSED_VOLUME",
     "INTERIOR_ATLAS",
+    "LIMITATIONS",
     "PHANTOM_CELLS",
     "SECTION_LABELS",
     "SEM_FIELD",
@@ -116,3 +117,9 @@ VERDICT_CALIBRATION = (
         blocking=False,
     ),
 )
+LIMITATIONS = (
+    _spec(
+        "limitations", "every_bound_has_a_way_out", "Each bound names the acquisition that would move it.", None,
+        blocking=False,
+    ),
+)  # fmt: skip

@@ -8,6 +8,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
+from importlib.metadata import version
 
 import dagster as dg
 import numpy as np
@@ -19,6 +20,7 @@ from em2cryo_assets.assets.lineage import STAGES
 from em2cryo_assets.assets.pictures import windowed
 from em2cryo_assets.assets.records import read_record
 from em2cryo_assets.assets.stage import Work, stage_asset
+from em2cryo_assets.compare.methods_text import MethodsFacts, methods_paragraph
 from em2cryo_assets.compare.trust import trust
 from em2cryo_assets.partitions import split_pair_key
 from em2cryo_assets.report.data import (
@@ -57,6 +59,8 @@ def report(work: Work) -> None:
         pairs=_pairs(work),
         trust=_trust(work),
         calibration=_rates(work),
+        bounds=_bounds(work),
+        paragraph=_paragraph(work),
         atlas=_atlas(work),
         provenance=_provenance(work),
         left_out=tuple(_left_out(work)),
@@ -78,6 +82,32 @@ def report(work: Work) -> None:
 def _rates(work: Work) -> pd.DataFrame:
     artifact = work.maybe("verdict_calibration")
     return pd.DataFrame() if artifact is None else read_table(artifact.path / "rates.parquet")
+
+
+def _paragraph(work: Work) -> TextBlock:
+    settings = work.study.settings
+    meshes = [read_record(artifact) for artifact in work.all("cell_mesh").values()]
+    shown = (artifact for name in STAGES for artifact in work.all(name).values())
+    calibration = work.maybe("verdict_calibration")
+    facts = MethodsFacts(
+        version=version("em2cryo-assets"),
+        simulated=work.simulated,
+        seed=settings.seed,
+        segmenter=settings.segmenter,
+        surfaces=sorted({record["method"] for record in meshes}),
+        imposed=sorted({text for record in meshes for text in record["imposed"]}),
+        pairs=len(work.all("comparison")),
+        pairs_per_tomogram=settings.pairs_per_tomogram,
+        calibration_studies=0 if calibration is None else int(read_record(calibration)["studies"]),
+        assumed=sum(bool(artifact.provenance.fallbacks) for artifact in shown),
+    )
+    said = methods_paragraph(read_table(work.one("verdicts").path / "verdicts.parquet"), facts)
+    return TextBlock("", said.en, "", said.ko)
+
+
+def _bounds(work: Work) -> pd.DataFrame:
+    artifact = work.maybe("limitations")
+    return pd.DataFrame() if artifact is None else read_table(artifact.path / "limitations.parquet")
 
 
 def _trust(work: Work) -> dict[str, TextBlock]:

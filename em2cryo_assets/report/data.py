@@ -342,6 +342,10 @@ class ReportData:
         What the calibration says of a verdict, by characteristic; titles are not shown.
     calibration : pandas.DataFrame
         Rates of right and wrong verdicts in simulated studies (`compare.calibration.rates`); empty: not tried.
+    bounds : pandas.DataFrame
+        What bounds the answers (`compare.limits.limitations`); empty: nothing measured.
+    paragraph : TextBlock, optional
+        Methods of this study for a paper; the title is not shown.
     atlas : mapping of str to pandas.DataFrame
         ``"fractions"`` (label, v_v, low, high, n_sections, n_units, n_needed), ``"wall"`` (mean_nm, …),
         ``"depth"`` (s_bin, label, p); other tables are shown as tables.
@@ -364,6 +368,8 @@ class ReportData:
     pairs: tuple[PairEntry, ...] = ()
     trust: Mapping[str, TextBlock] = field(default_factory=dict)
     calibration: pd.DataFrame = field(default_factory=pd.DataFrame)
+    bounds: pd.DataFrame = field(default_factory=pd.DataFrame)
+    paragraph: TextBlock | None = None
     atlas: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     provenance: tuple[ProvenanceRow, ...] = ()
     methods: tuple[TextBlock, ...] = ()

@@ -52,6 +52,11 @@ def write_report(folder: Path, data: ReportData) -> None:
         (folder / Path(name).name).write_bytes((package / name).read_bytes())
     # Spreadsheet programs read UTF-8 (the Korean sentences) only with a byte-order mark.
     (folder / "verdicts.csv").write_text(data.verdicts.to_csv(index=False), encoding="utf-8-sig")
+    (folder / "verdict_calibration.csv").write_text(data.calibration.to_csv(index=False), encoding="utf-8-sig")
+    (folder / "limitations.csv").write_text(data.bounds.to_csv(index=False), encoding="utf-8-sig")
+    if data.paragraph is not None:
+        (folder / "methods_en.txt").write_text(data.paragraph.text_en + "\n", encoding="utf-8")
+        (folder / "methods_ko.txt").write_text(data.paragraph.text_ko + "\n", encoding="utf-8")
     (folder / "index.html").write_text(_page(data, views), encoding="utf-8")
 
 
@@ -74,6 +79,7 @@ def _page(data: ReportData, views: Views) -> str:
         verdicts=tables.verdict_rows(data.verdicts),
         tally=tables.tally(data.verdicts),
         calibration=tables.calibration(data.calibration),
+        bounds=tables.bounds(data.bounds),
         atlas=tables.atlas(data.atlas),
         provenance=tables.provenance(data.provenance),
     )

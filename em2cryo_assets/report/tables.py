@@ -21,6 +21,7 @@ __all__ = [
     "CalibrationRow",
     "VerdictRow",
     "atlas",
+    "bounds",
     "calibration",
     "measurement_rows",
     "provenance",
@@ -128,6 +129,31 @@ def calibration(rates: pd.DataFrame) -> tuple[CalibrationRow, ...]:
         coverage = f"{held:.0%}" if math.isfinite(held) else ""
         out.append(CalibrationRow(characteristic_name(str(name)), tuple(cells), coverage))
     return tuple(out)
+
+
+def bounds(table: pd.DataFrame) -> tuple[tuple[str, str, str, str, str, str], ...]:
+    """Rows of what bounds the answers: bound, what it concerns, quantity with value, meaning, way out, value then.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        See `ReportData.bounds`.
+
+    Returns
+    -------
+    tuple of tuple of str
+    """
+    out = []
+    for row in table.to_dict("records"):
+        unit = _text(row["unit"])
+        value, then = (f"{number(row[name], 3)} {unit}".strip() if _is_float(row[name]) else "" for name in _VALUES)
+        concerns = ", ".join(characteristic_name(name).en for name in str(row["concerns"]).split(", "))
+        measured = f"{row['quantity']}: {value}" if value else str(row["quantity"])
+        out.append((str(row["bound"]), concerns, measured, str(row["meaning"]), str(row["would_move_it"]), then))
+    return tuple(out)
+
+
+_VALUES = ("value", "value_then")
 
 
 def _verdict_row(row: Mapping[Any, Any]) -> VerdictRow:
