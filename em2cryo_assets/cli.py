@@ -43,7 +43,7 @@ class _Kinds(click.Group):
 
 @main.group(cls=_Kinds)
 def add() -> None:
-    """Bring raw files into the inbox: from this computer, or from EMPIAR."""
+    """Bring raw files into the inbox: from this computer, EMPIAR or the CryoET Data Portal."""
 
 
 def _add_files(kind: Kind) -> click.Command:
@@ -80,14 +80,41 @@ for _kind in KINDS:
 @click.option("--dry-run", is_flag=True, help="Say what would come, how large, and what is left out; fetch nothing.")
 def add_empiar(entry: str, only: str, max_gb: float | None, dry_run: bool) -> None:
     """Fetch the tomograms of an EMPIAR ENTRY, such as EMPIAR-10227, into the inbox."""
-    from em2cryo_assets.cli_empiar import fetch_and_tell, look_and_tell
+    from em2cryo_assets.cli_archives import fetch_and_tell, look_and_tell
+    from em2cryo_assets.resources.empiar.archive import archive_at
+    from em2cryo_assets.resources.empiar.client import EmpiarClient
+    from em2cryo_assets.resources.empiar.source import EmpiarSource
 
     study = _study()
     try:
-        if dry_run:
-            look_and_tell(study, entry, only, max_gb)
-        else:
-            sys.exit(fetch_and_tell(study, entry, only, max_gb))
+        with EmpiarClient(archive_at()) as client:
+            source = EmpiarSource(client, entry)
+            if dry_run:
+                look_and_tell(study, source, only, max_gb)
+            else:
+                sys.exit(fetch_and_tell(study, source, only, max_gb))
+    except InputError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@add.command("portal")
+@click.argument("dataset")
+@click.option("--only", default="*", help="Pattern of paths, such as 'TS_02*'.")
+@click.option("--max-gb", type=click.FloatRange(min=0, min_open=True), help="Refuse to fetch more than this.")
+@click.option("--dry-run", is_flag=True, help="Say what would come, how large, and what is left out; fetch nothing.")
+def add_portal(dataset: str, only: str, max_gb: float | None, dry_run: bool) -> None:
+    """Fetch the tomograms of a DATASET of the CryoET Data Portal, such as 10000, or of one run, such as 10000/TS_026."""
+    from em2cryo_assets.cli_archives import fetch_and_tell, look_and_tell
+    from em2cryo_assets.resources.cryoet_portal.portal import parse_wanted, portal_at
+    from em2cryo_assets.resources.cryoet_portal.source import PortalSource
+
+    study = _study()
+    try:
+        with PortalSource(portal_at(), parse_wanted(dataset)) as source:
+            if dry_run:
+                look_and_tell(study, source, only, max_gb)
+            else:
+                sys.exit(fetch_and_tell(study, source, only, max_gb))
     except InputError as error:
         raise click.ClickException(str(error)) from error
 

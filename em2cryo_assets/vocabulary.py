@@ -7,7 +7,16 @@ Does not belong here: intensities, colours, priors or anything that differs betw
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["LABELS", "LABEL_NAMES", "ORGANELLES", "SLAB_MODALITIES", "SOURCES", "SOURCE_NAMES", "WHOLE_CELL_MODALITIES"]
+__all__ = [
+    "LABELS",
+    "LABEL_NAMES",
+    "LEAST_VOXEL_NM",
+    "ORGANELLES",
+    "SLAB_MODALITIES",
+    "SOURCES",
+    "SOURCE_NAMES",
+    "WHOLE_CELL_MODALITIES",
+]
 
 LABELS: Final = MappingProxyType(
     {
@@ -39,3 +48,7 @@ SLAB_MODALITIES: Final = ("lamella", "cryo-section")
 
 WHOLE_CELL_MODALITIES: Final = ("soft-x-ray", "fib-sem")
 """Volumes that show cells as a whole, without a missing wedge worth modelling here."""
+
+LEAST_VOXEL_NM: Final = 2.0
+"""Side of the smallest voxels of a tomogram that is made or fetched, nm: finer ones hold nothing that is compared, and
+eight times the memory at each halving."""

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
+from em2cryo_assets.automation.again import Again, due_again
 from em2cryo_assets.automation.schedules import bring_study_up_to_date
 from em2cryo_assets.formats.errors import InputError
-from em2cryo_assets.resources.empiar.archive import ArchiveError
+from em2cryo_assets.resources.archives.server import ArchiveError
 from em2cryo_assets.resources.empiar.resource import EmpiarResource, EmpiarSettings, read_empiar_settings
 from em2cryo_assets.resources.study import Study, StudyResource
 
@@ -54,7 +55,7 @@ def fetch_entry(
     context: dg.OpExecutionContext, config: FetchConfig, study: StudyResource, empiar: EmpiarResource
 ) -> None:
     """Do what ``em2cryo add empiar`` does; files that cannot be had now are asked for again, some minutes later."""
-    from em2cryo_assets.resources.empiar.fetch import fetch
+    from em2cryo_assets.resources.empiar.source import fetch
 
     here = study.open()
     try:
@@ -96,7 +97,7 @@ def watch_empiar_entries(
     here = study.open()
     settings = read_empiar_settings(here.root)
     cursor = _Cursor.load(context.cursor)
-    tick = _Tick(context, here, cursor)
+    tick = _Tick(context, "watch_empiar_entries", here, cursor)
     with empiar.client(deadline_s=TICK_S) as client:
         for name in settings.entries:
             with tick.telling(name):
@@ -120,7 +121,7 @@ def find_empiar_entries(
     settings = read_empiar_settings(here.root)
     cursor = _Cursor.load(context.cursor)
     cursor.begin(settings)
-    tick = _Tick(context, here, cursor)
+    tick = _Tick(context, "find_empiar_entries", here, cursor)
     with empiar.client(deadline_s=TICK_S) as client, tick.telling("the search"):
         while not cursor.searched or cursor.waiting:
             if not cursor.waiting:
@@ -203,8 +204,9 @@ class _Cursor:
 class _Tick:
     """What one evaluation of a sensor found."""
 
-    def __init__(self, context: dg.SensorEvaluationContext, study: Study, cursor: _Cursor) -> None:
+    def __init__(self, context: dg.SensorEvaluationContext, sensor: str, study: Study, cursor: _Cursor) -> None:
         self.context = context
+        self.sensor = sensor
         self.study = study
         self.cursor = cursor
         self.runs: list[dg.RunRequest] = []
@@ -223,13 +225,14 @@ class _Tick:
 
     def see(self, entry: "Entry") -> None:
         """Ask for a run if this version of the entry was not seen before."""
-        from em2cryo_assets.resources.empiar.fetch import flag_withdrawn
+        from em2cryo_assets.resources.archives.fetch import flag_withdrawn
+        from em2cryo_assets.resources.empiar.look import records_of
 
         version = f"{entry.update_date}:{entry.status}" if entry.withdrawn else entry.update_date
         if self.cursor.seen.get(entry.id) == version:
             return
         if entry.withdrawn:
-            if flag_withdrawn(self.study, entry) is not None:
+            if flag_withdrawn(records_of(self.study), entry) is not None:
                 self.withdrawn.append(f"{entry.id} was withdrawn from the archive; its files are kept.")
         elif entry.status in ("REL", ""):
             self.runs.append(_run(entry.id, f"{entry.id}:{entry.update_date}"))
@@ -237,12 +240,28 @@ class _Tick:
 
     def result(self, cursor: _Cursor) -> dg.SensorResult:
         """Runs and cursor; a tick in which nothing could be asked fails, and keeps the old cursor."""
-        for line in (*self.withdrawn, *self.problems):
+        again = self._again()
+        for line in (*self.withdrawn, *self.problems, *again.waiting):
             self.context.log.warning(line)
         if self.problems and not self.answers:
             raise dg.Failure(" ".join(self.problems))
-        said = " ".join((*self.withdrawn, *self.problems)) or "Nothing new in the archive."
+        asked = {run.tags["empiar"] for run in self.runs}
+        self.runs += [_run(entry, key) for entry, key in again.due if entry not in asked][:_RUNS_A_TICK]
+        said = " ".join((*self.withdrawn, *self.problems, *again.waiting)) or "Nothing new in the archive."
         return dg.SensorResult(run_requests=self.runs, skip_reason=None if self.runs else said, cursor=cursor.dump())
+
+    def _again(self) -> Again:
+        """Runs of this sensor that failed, or were refused, and may be tried again."""
+        from em2cryo_assets.resources.empiar.look import records_of
+
+        return due_again(
+            self.context.instance,
+            records_of(self.study),
+            job=_JOB,
+            sensor=self.sensor,
+            tag="empiar",
+            max_gb=read_empiar_settings(self.study.root).max_gb,
+        )
 
 
 def _entry_or_withdrawn(study: Study, client: Any, name: str) -> "Entry":

@@ -16,11 +16,21 @@ from numpy.typing import NDArray
 from em2cryo_assets.cryoet.align import correlate, transformed
 from em2cryo_assets.cryoet.reconstruct import back_project
 from em2cryo_assets.formats.errors import InputError
+from em2cryo_assets.vocabulary import LEAST_VOXEL_NM
 
 if TYPE_CHECKING:
     from em2cryo_assets.cryoet.tilt_series_file import RecordedSeries
 
-__all__ = ["ASSUMED_DEPTH_NM", "BackProjection", "Reconstruction", "reconstruct_series"]
+__all__ = [
+    "ASSUMED_DEPTH_NM",
+    "BackProjection",
+    "Reconstruction",
+    "Registered",
+    "binning_of",
+    "depth_px",
+    "reconstruct_series",
+    "register",
+]
 
 Float32Array = NDArray[np.float32]
 
@@ -29,9 +39,6 @@ ASSUMED_DEPTH_NM: Final = 400.0
 
 _MARGIN: Final = 1.5
 """Reconstructed depth over the recorded thickness: slabs lie at a slant."""
-
-_LEAST_VOXEL_NM: Final = 2.0
-"""Smaller voxels hold nothing that is compared, and eight times the memory at each halving."""
 
 _WORST_RESIDUAL: Final = 0.02
 """Residual of the alignment over the field's side above which a reconstruction is refused."""
@@ -72,6 +79,41 @@ class BackProjection:
     def compute(self) -> NDArray[np.float32]:
         """The volume in memory."""
         return self.into(np.empty(self.shape, dtype=np.float32))
+
+
+@dataclass(frozen=True)
+class Registered:
+    """Views of a tilt series, binned, with the way to bring them into register.
+
+    Parameters
+    ----------
+    binned : numpy.ndarray, float32, shape (n, y, x)
+        Grey values.
+    transforms : numpy.ndarray, float64, shape (n, 2, 3)
+        As in an ``.xf``, in binned pixels.
+    factor : int
+        How many pixels became one.
+    voxel_nm : float
+        Side of a binned pixel.
+    field : tuple of int
+        (y, x) of the aligned views.
+    residual_nm : float or None
+        Of an alignment by cross-correlation; None where the series came aligned.
+    notes : list of str
+        What was done, a sentence each.
+    """
+
+    binned: Float32Array
+    transforms: NDArray[np.float64]
+    factor: int
+    voxel_nm: float
+    field: tuple[int, int]
+    residual_nm: float | None
+    notes: list[str]
+
+    def aligned(self, number: int) -> Float32Array:
+        """One view, (y, x), with the tilt axis along y."""
+        return transformed(self.binned[number], self.transforms[number], self.field)
 
 
 @dataclass(frozen=True)
@@ -125,28 +167,51 @@ def reconstruct_series(
     InputError
         If the views cannot be aligned, or there is nothing to align them by.
     """
-    factor = max(1, int(np.ceil(_LEAST_VOXEL_NM / series.pixel_nm - 1e-6)))
-    views = _binned(series, factor)
-    voxel_nm = series.pixel_nm * factor
-    notes = [f"Reconstructed by weighted back-projection from {len(views)} views, tilts from {series.tilts_from}."]
-    if factor > 1:
-        notes.append(f"Views were binned {factor} times, to pixels of {voxel_nm:.4g} nm.")
-    residual_nm, transforms = _alignment(series, views, factor, voxel_nm, notes)
-    shape = _field(views, transforms)
-    lined = np.empty((len(views), *shape), dtype=np.float32)
-    for number, view in enumerate(views):
-        lined[number] = _line_integrals(transformed(view, transforms[number], shape))
-    depth = round((ASSUMED_DEPTH_NM if thickness_nm is None else _MARGIN * thickness_nm) / voxel_nm)
-    if thickness_nm is None:
-        notes.append(f"The thickness was not recorded; a depth of {ASSUMED_DEPTH_NM:g} nm was reconstructed.")
+    views = register(series)
+    notes = [
+        f"Reconstructed by weighted back-projection from {len(views.binned)} views, tilts from {series.tilts_from}."
+    ]
+    notes += views.notes
+    lined = np.empty((len(views.binned), *views.field), dtype=np.float32)
+    for number in range(len(lined)):
+        lined[number] = _line_integrals(views.aligned(number))
+    shape = (depth_px(thickness_nm, views.voxel_nm, notes), *views.field)
     notes.append("The handedness of z follows from the sign of the tilts and was not verified.")
     order = np.argsort(series.tilts_deg, kind="stable")
 
     def of(chosen: NDArray[np.intp]) -> BackProjection:
-        return BackProjection(lined[chosen], [series.tilts_deg[i] for i in chosen], (depth, *shape), device)
+        return BackProjection(lined[chosen], [series.tilts_deg[i] for i in chosen], shape, device)
 
     every, even, odd = of(order), of(order[::2]), of(order[1::2])
-    return Reconstruction(every, even, odd, voxel_nm, series.tilts_deg, residual_nm, notes)
+    return Reconstruction(every, even, odd, views.voxel_nm, series.tilts_deg, views.residual_nm, notes)
+
+
+def register(series: RecordedSeries) -> Registered:
+    """Bin the views of a tilt series, and find how each must be moved.
+
+    Raises
+    ------
+    InputError
+        If a view is blank, the views cannot be aligned, or there is nothing to align them by.
+    """
+    factor = binning_of(series.pixel_nm)
+    views, voxel_nm = _binned(series, factor), series.pixel_nm * factor
+    notes = [f"Views were binned {factor} times, to pixels of {voxel_nm:.4g} nm."] if factor > 1 else []
+    residual_nm, transforms = _alignment(series, views, factor, voxel_nm, notes)
+    return Registered(views, transforms, factor, voxel_nm, _field(views, transforms), residual_nm, notes)
+
+
+def binning_of(pixel_nm: float) -> int:
+    """How many pixels of a view become one, so that nothing is smaller than what is compared."""
+    return max(1, int(np.ceil(LEAST_VOXEL_NM / pixel_nm - 1e-6)))
+
+
+def depth_px(thickness_nm: float | None, voxel_nm: float, notes: list[str]) -> int:
+    """Depth that is reconstructed, in voxels; an assumed one is noted."""
+    if thickness_nm is None:
+        notes.append(f"The thickness was not recorded; a depth of {ASSUMED_DEPTH_NM:g} nm was reconstructed.")
+        return round(ASSUMED_DEPTH_NM / voxel_nm)
+    return round(_MARGIN * thickness_nm / voxel_nm)
 
 
 def _alignment(

@@ -2,13 +2,12 @@
 
 Belongs here: reading what lies beside a stack (``.tlt``, ``.rawtlt``, ``.mdoc``, ``.xf``), in IMOD's and SerialEM's
 conventions. Does not belong here: finding it (`formats.companions`), the MRC container
-(:mod:`em2cryo_assets.cryoet.mrc_header`), aligning (:mod:`em2cryo_assets.cryoet.align`), reconstructing
-(:mod:`em2cryo_assets.cryoet.from_tilt_series`).
+(:mod:`em2cryo_assets.cryoet.mrc_header`), the fields of an ``.mdoc`` (:mod:`em2cryo_assets.cryoet.mdoc`), aligning
+(:mod:`em2cryo_assets.cryoet.align`), reconstructing (:mod:`em2cryo_assets.cryoet.from_tilt_series`).
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from em2cryo_assets.cryoet.mdoc import Mdoc, read_mdoc
 from em2cryo_assets.cryoet.mrc_header import read_mrc
 from em2cryo_assets.formats.companions import companions
 from em2cryo_assets.formats.errors import InputError
@@ -29,7 +29,6 @@ __all__ = ["RecordedSeries", "is_tilt_series", "read_tilt_series", "recorded_til
 _STACK_ENDINGS: Final = (".st", ".ali")
 _LARGEST_TEXT: Final = 1 << 22
 _STEEPEST_DEG: Final = 80.0
-_AXIS = re.compile(r"Tilt axis angle\s*=\s*(-?[\d.]+)")
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ def read_tilt_series(path: Path, sidecar: Sidecar) -> RecordedSeries:
     count = raw.array.shape[0]
     warnings = list(raw.warnings)
     beside = companions(path)
-    mdoc = _Mdoc(beside[".mdoc"]) if ".mdoc" in beside else None
+    mdoc = _metadata(beside)
     tilts, origin = _tilts(path, beside, mdoc, sidecar, count)
     pixel_nm = _pixel(path, raw.voxel_nm, mdoc, sidecar, warnings)
     aligned = path.suffix.lower() == ".ali"
@@ -139,7 +138,7 @@ def recorded_tilts(path: Path) -> tuple[NDArray[np.float64], str] | None:
         If that file cannot be read, or holds a tilt beyond ±80°.
     """
     found = companions(path)
-    mdoc = _Mdoc(found[".mdoc"]) if ".mdoc" in found and _tilt_list(found) is None else None
+    mdoc = _metadata(found) if _tilt_list(found) is None else None
     return _tilts_beside(found, mdoc)
 
 
@@ -148,12 +147,12 @@ def _tilt_list(beside: dict[str, Path]) -> Path | None:
     return beside.get(".tlt", beside.get(".rawtlt"))
 
 
-def _tilts_beside(beside: dict[str, Path], mdoc: _Mdoc | None) -> tuple[NDArray[np.float64], str] | None:
+def _tilts_beside(beside: dict[str, Path], mdoc: Mdoc | None) -> tuple[NDArray[np.float64], str] | None:
     origin = _tilt_list(beside)
     if origin is not None:
         tilts = _numbers(origin)
-    elif mdoc is not None and mdoc.tilts.size:
-        origin, tilts = mdoc.path, mdoc.tilts
+    elif mdoc is not None and mdoc.tilts_deg.size:
+        origin, tilts = mdoc.path, mdoc.tilts_deg
     else:
         return None
     if not np.isfinite(tilts).all() or np.abs(tilts).max() > _STEEPEST_DEG:
@@ -161,31 +160,24 @@ def _tilts_beside(beside: dict[str, Path], mdoc: _Mdoc | None) -> tuple[NDArray[
     return tilts, origin.name
 
 
-class _Mdoc:
-    """SerialEM's metadata, as far as a reconstruction needs it."""
+def _metadata(beside: dict[str, Path]) -> Mdoc | None:
+    """What SerialEM wrote beside a stack.
 
-    def __init__(self, path: Path) -> None:
-        import mdocfile
-
-        self.path = path
-        text = _text(path)
-        try:
-            table = mdocfile.read(path)
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(path, f"it is no SerialEM metadata ({error}).", "copy it again or remove it.") from error
-        order = (
-            np.argsort(np.asarray(table["ZValue"], dtype=float), kind="stable") if "ZValue" in table else slice(None)
-        )
-        self.tilts = np.asarray(table["TiltAngle"], dtype=float)[order] if "TiltAngle" in table else np.empty(0)
-        spacing = np.asarray(table.get("PixelSpacing", []), dtype=float)
-        spacing = spacing[np.isfinite(spacing) & (spacing > 0)]
-        self.pixel_nm = float(spacing[0]) / 10.0 if spacing.size else None
-        found = _AXIS.search(text)
-        self.axis_deg = float(found.group(1)) if found else None
+    Raises
+    ------
+    InputError
+        If it is damaged: its tilts may then be those of other views.
+    """
+    if ".mdoc" not in beside:
+        return None
+    mdoc = read_mdoc(beside[".mdoc"])
+    if mdoc.problem:
+        raise InputError(mdoc.path, f"it is no SerialEM metadata ({mdoc.problem}).", "copy it again or remove it.")
+    return mdoc
 
 
 def _tilts(
-    path: Path, beside: dict[str, Path], mdoc: _Mdoc | None, sidecar: Sidecar, count: int
+    path: Path, beside: dict[str, Path], mdoc: Mdoc | None, sidecar: Sidecar, count: int
 ) -> tuple[tuple[float, ...], str]:
     if (found := _tilts_beside(beside, mdoc)) is not None:
         tilts, name = found
@@ -201,7 +193,7 @@ def _tilts(
 
 
 def _pixel(
-    path: Path, voxel_nm: tuple[float, ...] | None, mdoc: _Mdoc | None, sidecar: Sidecar, warnings: list[str]
+    path: Path, voxel_nm: tuple[float, ...] | None, mdoc: Mdoc | None, sidecar: Sidecar, warnings: list[str]
 ) -> float:
     """Pixel side: the header's x, else the metadata's, else the sidecar's; disagreement is said."""
     given = sidecar.voxel_size_nm if sidecar.voxel_size_nm is not None else sidecar.pixel_size_nm

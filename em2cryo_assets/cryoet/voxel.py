@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from em2cryo_assets.cryoet.mdoc import mdoc_pixel
+from em2cryo_assets.cryoet.mdoc import read_mdoc
 from em2cryo_assets.cryoet.raw_volume import RawVolume
 from em2cryo_assets.formats.companions import beside
 from em2cryo_assets.formats.errors import InputError
@@ -92,18 +92,18 @@ def _recorded(path: Path, raw: RawVolume) -> tuple[float | None, str]:
 
     Reconstructions keep the field of view, so that the width of the images over that of the volume is the binning.
     """
-    mdoc = beside(path, ".mdoc")
-    pixel = None if mdoc is None else mdoc_pixel(mdoc)
-    if mdoc is None or pixel is None:
+    file = beside(path, ".mdoc")
+    mdoc = None if file is None else read_mdoc(file)
+    if mdoc is None or mdoc.pixel_nm is None:
         return None, ""
-    said = f"The voxel size is that of the images by {mdoc.name}, {pixel.pixel_nm:.4g} nm"
+    said = f"The voxel size is that of the images by {mdoc.path.name}, {mdoc.pixel_nm:.4g} nm"
     width = raw.array.shape[raw.axes[2]]
-    for side in pixel.image_px or ():
+    for side in mdoc.image_px or ():
         binning = round(side / width)
         if binning in _BINNINGS and abs(side / width - binning) < 0.02:
             times = "unbinned" if binning == 1 else f"binned {binning} times"
-            return pixel.pixel_nm * binning, f"{said}, {times}: the images are {side} pixels wide, the volume {width}."
-    return pixel.pixel_nm, f"{said}; whether the volume was binned is not known. If so, write voxel_size_nm."
+            return mdoc.pixel_nm * binning, f"{said}, {times}: the images are {side} pixels wide, the volume {width}."
+    return mdoc.pixel_nm, f"{said}; whether the volume was binned is not known. If so, write voxel_size_nm."
 
 
 def _three(sides: float | tuple[float, ...]) -> Sides:

@@ -1,13 +1,12 @@
 """Three opinions on a voxel size, and the words that tell of a denoiser."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from em2cryo_assets.cryoet.denoised import denoised_word
-from em2cryo_assets.cryoet.mdoc import mdoc_pixel
+from em2cryo_assets.cryoet.mdoc import read_mdoc
 from em2cryo_assets.cryoet.mrc import open_tomogram
 from em2cryo_assets.formats.companions import beside
 from em2cryo_assets.formats.errors import InputError
@@ -86,7 +85,7 @@ def test_a_mdoc_alone_gives_the_voxel_by_the_width_of_its_images(
 
 @pytest.mark.parametrize("angstrom", ["", "0", "1", "-5.4", "5.4.4", "nan", "1e9"])
 def test_a_mdoc_without_a_usable_spacing_is_no_opinion(tmp_path: Path, angstrom: str) -> None:
-    assert mdoc_pixel(mdoc(tmp_path, angstrom=angstrom)) is None
+    assert read_mdoc(mdoc(tmp_path, angstrom=angstrom)).pixel_nm is None
     with pytest.raises(InputError, match="no voxel size"):
         open_tomogram(volume(tmp_path, 0.1), Sidecar())
 
@@ -131,17 +130,3 @@ def test_a_denoised_volume_is_flagged_by_name_or_header_but_the_sidecar_counts_m
     denied = open_tomogram(tmp_path / "a_isonet.mrc", Sidecar(denoised=False))
     assert not denied.denoised
     assert "denoised = false" in denied.warnings[0]
-
-
-REFERENCE = os.environ.get("EM2CRYO_REFERENCE_DATA")
-
-
-@pytest.mark.skipif(REFERENCE is None, reason="EM2CRYO_REFERENCE_DATA is not set: no real mdoc here")
-@pytest.mark.parametrize(
-    ("name", "pixel_nm", "image_px"),
-    [("tilt_series.mdoc", 0.54, (924, 958)), ("frame_set_single.mdoc", 0.12827, None)],
-)
-def test_real_mdocs(name: str, pixel_nm: float, image_px: tuple[int, int] | None) -> None:
-    found = mdoc_pixel(Path(str(REFERENCE)) / "cryoet" / "mdoc" / name)
-    assert found is not None
-    assert (found.pixel_nm, found.image_px) == (pytest.approx(pixel_nm), image_px)

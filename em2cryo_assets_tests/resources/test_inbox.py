@@ -209,3 +209,27 @@ def test_a_mdoc_comes_along_and_belongs_to_the_version(inbox: Inbox, tmp_path: P
     before = inbox.digest(raw)
     mdoc.write_text("PixelSpacing = 2.7\n")
     assert inbox.digest(raw) != before
+
+
+@pytest.mark.parametrize(
+    ("name", "beside", "taken"),
+    [
+        ("a.tif", "a.txt", "a.tif.txt"),
+        ("a.tif", "a-tif.hdr", "a.tif.hdr"),
+        ("b_1.ser", "b.emi", "b_1.ser.emi"),
+    ],
+)
+def test_what_a_microscope_writes_beside_an_image_comes_along_and_counts(
+    inbox: Inbox, tmp_path: Path, name: str, beside: str, taken: str
+) -> None:
+    tifffile.imwrite(tmp_path / name, np.full((16, 16), 1, np.uint8))
+    (tmp_path / beside).write_text("first")
+    raw = inbox.add("sem", tmp_path / name)
+    companion = inbox.root / "sem" / taken
+    assert companion.read_text() == "first"
+    assert inbox.unusable("sem") == []
+    before = inbox.digest(raw)
+    companion.write_text("second")
+    assert inbox.digest(raw) != before
+    companion.unlink()
+    assert inbox.digest(raw) != before

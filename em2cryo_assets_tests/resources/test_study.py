@@ -46,6 +46,7 @@ def test_settings_are_read_and_have_defaults(tmp_path: Path) -> None:
         ("seed = -1", "seed = -1 is not possible"),
         ("segmenter = 1", "segmenter = 1 is not possible"),
         ('segmenter = " "', "segmenter = ' ' is not possible"),
+        ('reconstruction = "relion"', "reconstruction = 'relion' is not known.* built-in, imod, aretomo"),
     ],
 )
 def test_impossible_settings_are_refused_by_name(tmp_path: Path, text: str, told: str) -> None:

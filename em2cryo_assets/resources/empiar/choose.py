@@ -5,16 +5,34 @@ modality and voxel. Does not belong here: asking the archive (`client`), or what
 """
 
 import re
+from collections.abc import Collection
 from pathlib import PurePosixPath
 from typing import Any, Final
 
+from em2cryo_assets.formats.companions import names_beside
+from em2cryo_assets.resources.archives.modality import modality_in
 from em2cryo_assets.resources.empiar.entries import Entry, ImageSet
 from em2cryo_assets.resources.empiar.header import VolumeHeader
 
-__all__ = ["ending_of", "imageset_of", "modality_of", "not_by_header", "not_by_name", "sidecar_of", "skip_folder"]
+__all__ = [
+    "ending_of",
+    "imageset_of",
+    "is_series",
+    "modality_of",
+    "not_a_companion",
+    "not_a_series",
+    "not_by_header",
+    "not_by_name",
+    "sidecar_of",
+    "skip_folder",
+]
 
 _ENDINGS: Final = tuple(f"{one}{gz}" for one in (".mrc", ".rec", ".map") for gz in ("", ".gz"))
 _SERIES: Final = (".st", ".ali", ".mrcs", ".preali")
+
+_READ_SERIES: Final = (".st", ".ali")
+_TILTS: Final = (".tlt", ".rawtlt", ".mdoc")
+_LARGEST_COMPANION: Final = 4 * 2**20
 
 # Image sets that hold no volume, whatever their files are called. "Tilt series" is not among them: reconstructions
 # are often deposited in the same image set.
@@ -31,6 +49,7 @@ _LABELS: Final = _word("labels?", "seg(?:mentation|mentations|mented|s)?", "mask
 _HALVES: Final = _word("even", "odd", "evn", "half_?[12ab]?")
 _STACKS: Final = _word("stacks?", "ali", "aligned")
 _IMAGES: Final = _word("tilt[ _-]?series", "tilt[ _-]?stacks?", "frames?", "movies?")
+_FRAMES: Final = _word("frames?", "movies?")
 _DENOISED: Final = _word("denoised?", "cryocare", "isonet", "topaz", "noise2noise", "n2n")
 
 
@@ -91,12 +110,50 @@ def not_by_name(entry: Entry, path: str) -> str | None:
     return None
 
 
+def is_series(path: str) -> bool:
+    """Whether a file is a tilt series that can be reconstructed, by its ending."""
+    return path.lower().endswith(_READ_SERIES)
+
+
+def not_a_series(entry: Entry, path: str, files: Collection[str]) -> str | None:
+    """Reason why a file of an entry without reconstructions is no tilt series to make one from; None if it is.
+
+    Parameters
+    ----------
+    entry : Entry
+        The entry.
+    path : str
+        Path below the folder of the entry.
+    files : collection of str
+        Paths of all its files.
+    """
+    here = PurePosixPath(path)
+    imageset = imageset_of(entry, path)
+    if imageset is not None and _NO_VOLUMES.search(imageset.category):
+        return f"its image set is called {imageset.category!r}"
+    if _LABELS.search(path) or _HALVES.search(here.name) or _FRAMES.search(path):
+        return "labels, a half or movies by its name"
+    if here.suffix.lower() == ".st" and str(here.with_suffix(".ali")) in files:
+        return "a tilt series of which the aligned copy comes"
+    if not any(str(here.with_name(one)) in files for ending in _TILTS for one in names_beside(here.name, ending)):
+        return "a tilt series without a list of its tilts"
+    return None
+
+
+def not_a_companion(size: int) -> str | None:
+    """Reason why a file beside a tomogram is left, by its size in bytes; None if it is to come."""
+    return None if 0 < size <= _LARGEST_COMPANION else f"{size:,} bytes, which no such list has"
+
+
 def not_by_header(path: str, header: VolumeHeader, size: int) -> str | None:
-    """Reason why a file is no tomogram, by its header and size in bytes; None if it is one."""
+    """Reason why a file is not fetched, by its header and size in bytes.
+
+    None for a volume, and for the images of a tilt series whose name says so (`not_a_series`).
+    """
     shape = " × ".join(map(str, header.shape))
     if header.shape[0] == 1:
         return f"a single image ({shape})"
-    if header.images:
+    if header.images and not is_series(path):
         return f"a stack of images by its header ({shape}), not a reconstruction"
     if not path.lower().endswith(".gz") and size < header.whole_bytes:
         return f"cut short in the archive: its header announces {header.whole_bytes:,} bytes, it has {size:,}"
@@ -108,15 +165,7 @@ def modality_of(entry: Entry, imageset: ImageSet | None) -> str | None:
     kind = entry.experiment_type.upper()
     if kind in ("SXT", "FIB-SEM"):
         return {"SXT": "soft-x-ray", "FIB-SEM": "fib-sem"}[kind]
-    for said in (f"{imageset.name} {imageset.details}" if imageset else "", entry.title):
-        found = set()
-        if re.search(r"lamella|fib[ -]?mill|focused[ -]ion[ -]beam|cryo-?fib", said, re.I):
-            found.add("lamella")
-        if re.search(r"cryo-?(ultra-?thin )?section|vitreous[ -](ultra-?thin )?section|cemovis", said, re.I):
-            found.add("cryo-section")
-        if len(found) == 1:
-            return found.pop()
-    return None
+    return modality_in((f"{imageset.name} {imageset.details}" if imageset else "", entry.title))
 
 
 def sidecar_of(entry: Entry, path: str, url_path: str, header: VolumeHeader) -> dict[str, Any]:

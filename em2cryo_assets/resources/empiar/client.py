@@ -12,11 +12,11 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from em2cryo_assets.formats.errors import InputError
+from em2cryo_assets.resources.archives.download import Progress, Version, download, version_of
+from em2cryo_assets.resources.archives.http import Http, MissingError
 from em2cryo_assets.resources.empiar.archive import Archive, check_entry_id
-from em2cryo_assets.resources.empiar.download import Progress, Version, download, version_of
 from em2cryo_assets.resources.empiar.entries import Entry, parse_entries, parse_entry
 from em2cryo_assets.resources.empiar.header import HEADER_BYTES, PEEK_GZIP_BYTES, VolumeHeader, parse_header
-from em2cryo_assets.resources.empiar.http import Http, MissingError
 from em2cryo_assets.resources.empiar.listing import Listing, walk
 
 __all__ = ["BLOCK", "EmpiarClient", "FoundPage"]
@@ -130,25 +130,38 @@ class EmpiarClient:
         MissingError, ArchiveError
             If the file cannot be asked for.
         """
-        url = self.url_of(entry, path)
         most = PEEK_GZIP_BYTES if path.lower().endswith(".gz") else HEADER_BYTES
-
-        def version_and_start() -> tuple[Version, bytes]:
-            reply = self.http.read(url, most=most, headers={"Range": f"bytes=0-{most - 1}"}, only_first=True)
-            version = version_of(url, reply.status, reply.headers)
-            return version, reply.body
-
-        version, start = self.http.patiently(version_and_start)
+        version, start = self._start(entry, path, most)
         try:
             return version, parse_header(path.rpartition("/")[2], start)
         except InputError as error:
             return version, error
+
+    def version(self, entry: str, path: str) -> Version:
+        """Version of a file that is no tomogram.
+
+        Raises
+        ------
+        MissingError, ArchiveError, InputError
+            If the file cannot be asked for.
+        """
+        return self._start(entry, path, 1)[0]
 
     def download(
         self, entry: str, path: str, target: Path, *, seen: Version | None = None, progress: Progress | None = None
     ) -> Version:
         """Bring a file of an entry into ``<target>.part``; see `download.download`."""
         return download(self.http, self.url_of(entry, path), target, seen=seen, progress=progress)
+
+    def _start(self, entry: str, path: str, most: int) -> tuple[Version, bytes]:
+        """Version and first bytes of a file."""
+        url = self.url_of(entry, path)
+
+        def version_and_start() -> tuple[Version, bytes]:
+            reply = self.http.read(url, most=most, headers={"Range": f"bytes=0-{most - 1}"}, only_first=True)
+            return version_of(url, reply.status, reply.headers), reply.body
+
+        return self.http.patiently(version_and_start)
 
     def _many(self, numbers: str) -> tuple[dict[str, Entry], list[str]]:
         reply = self.http.read(

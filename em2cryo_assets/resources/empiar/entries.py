@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from em2cryo_assets.formats.errors import InputError
+from em2cryo_assets.resources.archives.item import ArchiveEntry
 
 __all__ = ["Entry", "ImageSet", "parse_entries", "parse_entry"]
 
@@ -46,21 +47,15 @@ class ImageSet:
 
 
 @dataclass(frozen=True)
-class Entry:
+class Entry(ArchiveEntry):
     """One entry.
+
+    Its status is ``REL`` if it is released; its date that of the last update, else of the release or deposition.
 
     Parameters
     ----------
-    id : str
-        Accession, ``EMPIAR-NNNNN``.
-    title, experiment_type, dataset_size : str
+    experiment_type : str
         As deposited; empty if not said.
-    status : str
-        ``REL`` if it is released.
-    update_date : str
-        Last update, else the release, else the deposition; empty if none is given.
-    withdrawn : bool
-        Whether it was made obsolete.
     imagesets : tuple of ImageSet
         What it holds.
     citation : str
@@ -69,13 +64,7 @@ class Entry:
         Empty if not said.
     """
 
-    id: str
-    title: str = ""
-    status: str = ""
-    update_date: str = ""
-    withdrawn: bool = False
     experiment_type: str = ""
-    dataset_size: str = ""
     imagesets: tuple[ImageSet, ...] = ()
     citation: str = ""
     licence: str = ""

@@ -1,124 +1,54 @@
-"""What fetching an entry would bring, before anything is fetched.
+"""What fetching an entry of EMPIAR would bring, before anything is fetched.
 
 Belongs here: comparing the archive with the record and the inbox of a study, file by file, each with a state or a reason.
-Does not belong here: writing anything (`fetch`), or the rules for what a tomogram is (`choose`).
+Does not belong here: writing anything (`archives.fetch`), or the rules for what a tomogram is (`choose`).
 """
 
-import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
-from pathlib import Path, PurePosixPath
-from typing import Final, Literal
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import Final
 from urllib.parse import urlsplit
 
+from em2cryo_assets.formats.companions import COMPANION_ENDINGS, names_beside
 from em2cryo_assets.formats.errors import InputError
-from em2cryo_assets.formats.sidecar import read_sidecar
-from em2cryo_assets.resources.empiar.choose import ending_of, not_by_header, not_by_name, skip_folder
+from em2cryo_assets.resources.archives.http import MissingError
+from em2cryo_assets.resources.archives.item import (
+    Companion,
+    Item,
+    Look,
+    State,
+    fits,
+    inbox_folder,
+    known_keys,
+    state_of,
+)
+from em2cryo_assets.resources.archives.record import EntryRecord, FileRecord, LeftOut, Records
+from em2cryo_assets.resources.empiar.choose import (
+    ending_of,
+    is_series,
+    not_a_companion,
+    not_a_series,
+    not_by_header,
+    not_by_name,
+    skip_folder,
+)
 from em2cryo_assets.resources.empiar.client import EmpiarClient
-from em2cryo_assets.resources.empiar.download import Version
 from em2cryo_assets.resources.empiar.entries import Entry
-from em2cryo_assets.resources.empiar.header import VolumeHeader
-from em2cryo_assets.resources.empiar.http import MissingError
 from em2cryo_assets.resources.empiar.keys import keys_of
-from em2cryo_assets.resources.empiar.record import EntryRecord, FileRecord, LeftOut, Records
 from em2cryo_assets.resources.study import Study
 
-__all__ = ["Item", "Look", "entry_or_withdrawn", "inbox_folder", "look", "records_of", "refuse_simulated", "sha256_of"]
+__all__ = ["FOLDER", "entry_or_withdrawn", "look", "records_of"]
 
-State = Literal["new", "changed", "here", "deleted"]
+FOLDER: Final = "empiar"
+"""Folder of the records in a study."""
 
 _NOT_THERE: Final = "NOT FOUND"
 
 
-@dataclass(frozen=True)
-class Item:
-    """One tomogram of the archive.
-
-    Parameters
-    ----------
-    path : str
-        Below the folder of the entry.
-    url : str
-        Its address.
-    key, name : str
-        Partition key and file name in the inbox.
-    version : Version
-        In the archive now.
-    header : VolumeHeader
-        From its first bytes.
-    state : str
-        ``new``; ``changed`` since it was fetched; ``here`` as it is; ``deleted`` from the inbox by a person.
-    """
-
-    path: str
-    url: str
-    key: str
-    name: str
-    version: Version
-    header: VolumeHeader
-    state: State
-
-    @property
-    def source(self) -> str:
-        """Path in the archive's web server, the same on every mirror."""
-        return urlsplit(self.url).path
-
-
-@dataclass(frozen=True)
-class Look:
-    """An entry as it is in the archive and in the study.
-
-    Parameters
-    ----------
-    entry : Entry
-        What the archive says.
-    only : str
-        Pattern of the paths that are wanted.
-    items : tuple of Item
-        Tomograms.
-    left_out : tuple of LeftOut
-        Everything else.
-    gone : tuple of str
-        Paths that were fetched and that the archive has no more.
-    """
-
-    entry: Entry
-    only: str = "*"
-    items: tuple[Item, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
-    gone: tuple[str, ...] = ()
-
-    def wanted(self, restore: bool) -> tuple[Item, ...]:
-        """What is to be fetched; also what a person deleted, if it is to come back."""
-        states = ("new", "changed", "deleted") if restore else ("new", "changed")
-        return tuple(item for item in self.items if item.state in states)
-
-
 def records_of(study: Study) -> Records:
     """The records of a study."""
-    return Records(study.root / "empiar")
-
-
-def inbox_folder(study: Study) -> Path:
-    """Where tomograms of a study lie."""
-    return study.inbox.root / "tomogram"
-
-
-def refuse_simulated(study: Study, entry: str) -> None:
-    """Refuse to bring real files into a simulated study.
-
-    Raises
-    ------
-    InputError
-        If the study holds simulated files.
-    """
-    if study.inbox.simulated():
-        raise InputError(
-            entry,
-            "files of an archive are real, and this study holds simulated ones.",
-            "keep them apart: set EM2CRYO_DATA to another folder and fetch them there.",
-        )
+    return Records(study.root / FOLDER)
 
 
 def look(study: Study, client: EmpiarClient, entry_id: str, only: str | None = None) -> Look:
@@ -146,29 +76,34 @@ def look(study: Study, client: EmpiarClient, entry_id: str, only: str | None = N
     if entry.withdrawn:
         return Look(entry, only)
     listing = client.files(entry_id, lambda folder: skip_folder(entry, folder))
-    reasons = {path: not_by_name(entry, path) for path in listing.files}
+    reasons = _reasons(entry, listing.files)
     candidates = [path for path, reason in reasons.items() if reason is None]
     keys = _keys(study, client, entry_id, candidates, record)
-    left = [(path, reason) for path, reason in reasons.items() if reason is not None]
+    known = record.files if record is not None else {}
+    looking = _Looking(study, client, entry_id, frozenset(listing.files))
     items: list[Item] = []
     for path in candidates:
-        if not _fits(path, only):
-            left.append((path, f"not among {only!r}"))
+        if not fits(path, only):
+            reasons[path] = f"not among {only!r}"
             continue
-        found = _candidate(study, client, entry_id, path, keys[path], record.files.get(path) if record else None)
+        found = looking.candidate(path, keys[path], known.get(path))
         if isinstance(found, Item):
             items.append(found)
         else:
-            left.append((path, found))
-    known = record.files if record is not None else {}
+            reasons[path] = found
+    taken = {one.path for item in items for one in item.companions}
+    left = [(path, reason) for path, reason in (reasons | looking.refused).items() if reason and path not in taken]
     folders = [LeftOut(path, 0, f"not opened: {reason}") for path, reason in listing.skipped]
     return Look(entry, only, tuple(items), (*folders, *_summary(left)), tuple(sorted(set(known) - set(listing.files))))
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+def _reasons(entry: Entry, paths: tuple[str, ...]) -> dict[str, str | None]:
+    """Reason why a file is no tomogram, for each; tilt series count only where there is no reconstruction."""
+    reasons = {path: not_by_name(entry, path) for path in paths}
+    if None not in reasons.values():
+        beside = set(paths)
+        reasons |= {path: not_a_series(entry, path, beside) for path in paths if is_series(path)}
+    return reasons
 
 
 def entry_or_withdrawn(client: EmpiarClient, entry_id: str, record: EntryRecord | None) -> Entry:
@@ -190,53 +125,74 @@ def entry_or_withdrawn(client: EmpiarClient, entry_id: str, record: EntryRecord 
 def _keys(
     study: Study, client: EmpiarClient, entry_id: str, candidates: list[str], record: EntryRecord | None
 ) -> dict[str, str]:
-    known = {path: file.key for path, file in record.files.items()} if record is not None else {}
-    raws = study.inbox.files("tomogram")
-    # A record may be lost; then the sidecars still tell which files came from here.
-    sources = {}
-    for key, raw in raws.items():
+    sources = [(path, f"{entry_id} {urlsplit(client.url_of(entry_id, path)).path}") for path in candidates]
+    known, taken = known_keys(study, sources, record)
+    return keys_of(entry_id, candidates, known=known, taken=taken)
+
+
+class _Looking:
+    """The files of one entry, one after another; `refused` are companions that are not to come, and why."""
+
+    def __init__(self, study: Study, client: EmpiarClient, entry_id: str, files: frozenset[str]) -> None:
+        self.study = study
+        self.client = client
+        self.entry_id = entry_id
+        self.files = files
+        self.refused: dict[str, str] = {}
+
+    def candidate(self, path: str, key: str, file: FileRecord | None) -> Item | str:
+        """The item, or the reason why it is none."""
         try:
-            sources[read_sidecar(raw.path).source] = key
-        except InputError:
-            continue
-    for path in candidates:
-        source = f"{entry_id} {urlsplit(client.url_of(entry_id, path)).path}"
-        if path not in known and source in sources:
-            known[path] = sources[source]
-    return keys_of(entry_id, candidates, known=known, taken=set(raws) - set(known.values()))
+            version, header = self.client.header(self.entry_id, path)
+        except MissingError:
+            return "named in the index of the archive, and not there"
+        if isinstance(header, InputError):
+            return header.problem.rstrip(".")
+        if (reason := not_by_header(path, header, version.size)) is not None:
+            return reason
+        if file is not None and file.state == "refused" and file.version == version:
+            return file.problem
+        name = key + (ending_of(path) or PurePosixPath(path).suffix.lower())
+        return Item(
+            path,
+            urlsplit(self.client.url_of(self.entry_id, path)).path,
+            key,
+            name,
+            version,
+            header.shape,
+            header.voxel_nm,
+            state_of(self.study, name, version, file),
+            tuple(self._companions(path, name, file)),
+            what=header,
+        )
 
-
-def _candidate(
-    study: Study, client: EmpiarClient, entry_id: str, path: str, key: str, file: FileRecord | None
-) -> Item | str:
-    """The item, or the reason why it is none."""
-    try:
-        version, header = client.header(entry_id, path)
-    except MissingError:
-        return "named in the index of the archive, and not there"
-    if isinstance(header, InputError):
-        return header.problem.rstrip(".")
-    if (reason := not_by_header(path, header, version.size)) is not None:
-        return reason
-    same = file is not None and file.version == version
-    if file is not None and file.state == "refused" and same:
-        return file.problem
-    name = key + (ending_of(path) or "")
-    here = inbox_folder(study) / name
-    state: State = "new"
-    if file is not None and file.state != "refused":
-        whole = file.state != "arriving" or (here.is_file() and sha256_of(here) == file.sha256)
-        if whole and not here.is_file():
-            state = "deleted"
-        elif whole:
-            state = "here" if same else "changed"
-    elif here.is_file():  # its record was lost: fetched again, and compared
-        state = "changed"
-    return Item(path, client.url_of(entry_id, path), key, name, version, header, state)
-
-
-def _fits(path: str, only: str) -> bool:
-    return fnmatchcase(path, only) or fnmatchcase(PurePosixPath(path).name, only)
+    def _companions(self, path: str, name: str, file: FileRecord | None) -> Iterable[Companion]:
+        """What lies beside a tomogram, by the names by which it would be found beside a file of one's own."""
+        here = PurePosixPath(path)
+        for ending in COMPANION_ENDINGS:
+            names = (str(here.with_name(one)) for one in names_beside(here.name, ending))
+            beside = next((one for one in names if one in self.files), None)
+            if beside is None:
+                continue
+            known = file.companions.get(ending) if file is not None else None
+            try:
+                version = self.client.version(self.entry_id, beside)
+            except MissingError:
+                self.refused[beside] = "named in the index of the archive, and not there"
+                continue
+            except InputError as error:
+                self.refused[beside] = error.problem.rstrip(".")
+                continue
+            if (reason := not_a_companion(version.size)) is not None:
+                self.refused[beside] = reason
+                continue
+            same = known is not None and known.path == beside and known.version == version
+            if known is not None and same and known.problem:
+                self.refused[beside] = known.problem.rstrip(".")
+                continue
+            there = (inbox_folder(self.study) / (name + ending)).is_file()
+            state: State = "new" if known is None else "changed" if not same else "here" if there else "deleted"
+            yield Companion(beside, ending, version, state)
 
 
 def _summary(left: Iterable[tuple[str, str]]) -> list[LeftOut]:

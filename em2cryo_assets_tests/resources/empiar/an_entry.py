@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from em2cryo_assets.formats.companions import COMPANION_ENDINGS
 from em2cryo_assets.resources.study import Study
 from em2cryo_assets_tests.resources.empiar.server import Empiar, entry_json, gz, mrc_bytes
 
@@ -24,9 +25,10 @@ def put_entry(empiar: Empiar) -> None:
 
 
 def inbox(study: Study) -> dict[str, bytes]:
-    """Raw files of the study; nothing else may lie there but sidecars."""
+    """Raw files of the study; nothing else may lie there but sidecars and companions."""
     folder = study.root / "inbox" / "tomogram"
-    raws = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.suffix != ".toml"}
+    beside = (".toml", *COMPANION_ENDINGS)
+    raws = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.suffix not in beside}
     assert {raw.path.name for raw in study.inbox.files("tomogram").values()} == set(raws)
     assert study.inbox.unusable("tomogram") == []
     return raws

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from em2cryo_assets.resources.archives.http import Http
 from em2cryo_assets.resources.empiar.client import EmpiarClient
-from em2cryo_assets.resources.empiar.http import Http
 from em2cryo_assets_tests.resources.empiar.server import Empiar, serving
 
 

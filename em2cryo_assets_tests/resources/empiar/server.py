@@ -160,11 +160,11 @@ def gz(content: bytes) -> bytes:
 
 
 @contextlib.contextmanager
-def serving(empiar: Empiar | None = None) -> Iterator[Empiar]:
-    """Serve an archive until the block ends."""
+def serving(empiar: Any = None, base: Any = None) -> Iterator[Any]:
+    """Serve an archive until the block ends; `base` answers for another archive than EMPIAR."""
     empiar = empiar or Empiar()
 
-    class Handler(_Handler):
+    class Handler(base or EmpiarHandler):  # type: ignore[misc]
         archive = empiar
 
     server = _Server(("127.0.0.1", 0), Handler)
@@ -188,7 +188,7 @@ class _Server(ThreadingHTTPServer):
         """Clients hang up all the time in these tests."""
 
 
-class _Handler(BaseHTTPRequestHandler):
+class EmpiarHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     archive: Empiar
     timeout = 0.5  # between two requests of one connection: a client that has gone holds up nothing

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from em2cryo_assets.formats.errors import InputError
-from em2cryo_assets.resources.empiar.archive import ArchiveError
+from em2cryo_assets.resources.archives.download import Version, part_of
+from em2cryo_assets.resources.archives.server import ArchiveError
 from em2cryo_assets.resources.empiar.client import EmpiarClient
-from em2cryo_assets.resources.empiar.download import Version, part_of
 from em2cryo_assets_tests.resources.empiar.server import Asked, Empiar, Fault
 
 NAME, PATH = "EMPIAR-10227", "data/a.mrc"
@@ -189,7 +189,7 @@ def test_a_link_in_the_place_of_the_part_leads_nowhere(empiar: Empiar, client: E
 def test_a_full_disk_is_told_and_keeps_what_came(
     empiar: Empiar, client: EmpiarClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from em2cryo_assets.resources.empiar import download
+    from em2cryo_assets.resources.archives import download
 
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")

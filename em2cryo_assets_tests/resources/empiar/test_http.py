@@ -8,9 +8,10 @@ from email.utils import format_datetime
 import pytest
 
 from em2cryo_assets.formats.errors import InputError
-from em2cryo_assets.resources.empiar.archive import Archive, ArchiveError, archive_at
+from em2cryo_assets.resources.archives.http import Http, MissingError
+from em2cryo_assets.resources.archives.server import ArchiveError
+from em2cryo_assets.resources.empiar.archive import Archive, archive_at
 from em2cryo_assets.resources.empiar.client import EmpiarClient
-from em2cryo_assets.resources.empiar.http import Http, MissingError
 from em2cryo_assets_tests.resources.empiar.server import ENTRY, Empiar, Fault, entry_json, serving
 
 NAME = "EMPIAR-10227"

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from em2cryo_assets.resources.archives.fetch import Fetched
 from em2cryo_assets.resources.empiar.client import EmpiarClient
-from em2cryo_assets.resources.empiar.fetch import Fetched, fetch
+from em2cryo_assets.resources.empiar.source import fetch
 from em2cryo_assets.resources.study import open_study
 from em2cryo_assets_tests.resources.empiar.an_entry import FOLDER, NAME, inbox, put_entry, record
 from em2cryo_assets_tests.resources.empiar.server import Empiar, Fault, gz, mrc_bytes
@@ -58,7 +59,7 @@ def test_two_hundred_faults_and_every_file_arrives_whole(
 CHILD = """
 import dataclasses, os, signal, sys
 from pathlib import Path
-from em2cryo_assets.resources.empiar import fetch as module
+from em2cryo_assets.resources.empiar import source as module
 from em2cryo_assets.resources.empiar.archive import archive_at
 from em2cryo_assets.resources.empiar.client import EmpiarClient
 from em2cryo_assets.resources.study import open_study

@@ -14,6 +14,7 @@ import errno
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import Final
 import httpx
 
 from em2cryo_assets.formats.errors import InputError
-from em2cryo_assets.resources.empiar.http import Http, PassingError
+from em2cryo_assets.resources.archives.http import Http, PassingError
 
 __all__ = ["Progress", "Version", "discard", "download", "part_of", "version_of"]
 
@@ -86,9 +87,13 @@ def part_of(target: Path) -> Path:
 
 
 def discard(target: Path) -> None:
-    """Forget what has arrived of `target`."""
+    """Forget what has arrived of `target`, a file or a folder."""
     _state_of(target).unlink(missing_ok=True)
-    part_of(target).unlink(missing_ok=True)
+    part = part_of(target)
+    if part.is_dir() and not part.is_symlink():
+        shutil.rmtree(part)
+    else:
+        part.unlink(missing_ok=True)
 
 
 def download(

@@ -1,18 +1,21 @@
 """Bringing the tomograms of an entry into the inbox of a study.
 
 Belongs here: the order of operations that survives being killed at any point, and the record of what came.
-Does not belong here: what is to come (`look`), or one download (`download`).
+Does not belong here: what is to come (`item`), how an archive is asked (`empiar`, `cryoet_portal`), or one download
+(`download`).
 
-What lies where, and in which order::
+What lies where, and in which order; for EMPIAR::
 
     inbox/tomogram/.empiar/<name>.part    1. the bytes, until they are whole and fit their header
     empiar/EMPIAR-NNNNN.json              2. "arriving", with the digest of those bytes
     inbox/tomogram/<name>.toml            3. the sidecar
-    inbox/tomogram/<name>                 4. the raw file, by a rename on the same disk: it makes the key
-    empiar/EMPIAR-NNNNN.json              5. "here"
+    inbox/tomogram/<name>.mdoc            4. companions
+    inbox/tomogram/<name>                 5. the raw file, by a rename on the same disk: it makes the key
+    empiar/EMPIAR-NNNNN.json              6. "here"
 """
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,20 +23,25 @@ from typing import Final
 
 from em2cryo_assets.formats.errors import InputError
 from em2cryo_assets.formats.sidecar import write_sidecar
-from em2cryo_assets.resources.empiar.archive import ArchiveError
-from em2cryo_assets.resources.empiar.budget import check_budget, size_text
-from em2cryo_assets.resources.empiar.choose import sidecar_of
-from em2cryo_assets.resources.empiar.client import EmpiarClient
-from em2cryo_assets.resources.empiar.download import Progress, Version, discard, part_of
-from em2cryo_assets.resources.empiar.entries import Entry
-from em2cryo_assets.resources.empiar.header import check_whole
-from em2cryo_assets.resources.empiar.look import Item, Look, inbox_folder, look, records_of, refuse_simulated, sha256_of
-from em2cryo_assets.resources.empiar.record import EntryRecord, FileRecord
+from em2cryo_assets.resources.archives.budget import check_budget, size_text
+from em2cryo_assets.resources.archives.download import Progress, Version, discard, part_of
+from em2cryo_assets.resources.archives.item import (
+    ArchiveEntry,
+    Companion,
+    Item,
+    Look,
+    Source,
+    digest_of,
+    inbox_folder,
+    records_in,
+    refuse_simulated,
+)
+from em2cryo_assets.resources.archives.record import CompanionRecord, EntryRecord, FileRecord, Records
+from em2cryo_assets.resources.archives.server import ArchiveError
 from em2cryo_assets.resources.study import Study
 
-__all__ = ["Fetched", "fetch", "flag_withdrawn"]
+__all__ = ["Fetched", "fetch_from", "flag_withdrawn"]
 
-_STAGING: Final = ".empiar"
 _MOST_FAILURES: Final = 3
 """Files in a row that cannot be had before the archive counts as down."""
 
@@ -44,26 +52,25 @@ class Fetched:
 
     Parameters
     ----------
-    entry : Entry
+    entry : ArchiveEntry
         As the archive has it now.
     arrived : list of str
-        Keys of new and changed tomograms.
+        Keys of new and changed tomograms, also of those that got a new or changed companion.
     refused : list of str
         Files that are damaged or doubled, in a sentence each.
     failed : list of str
         Files that could not be had now, in a sentence each; asked again later, they may come.
     """
 
-    entry: Entry
+    entry: ArchiveEntry
     arrived: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
 
-def fetch(
+def fetch_from(
+    source: Source,
     study: Study,
-    client: EmpiarClient,
-    entry_id: str,
     *,
     only: str | None = None,
     max_gb: float | None = None,
@@ -75,12 +82,10 @@ def fetch(
 
     Parameters
     ----------
+    source : Source
+        The entry.
     study : Study
         Where it goes.
-    client : EmpiarClient
-        The archive.
-    entry_id : str
-        Accession.
     only : str, optional
         Pattern of paths or names; what was last asked for if not given.
     max_gb : float, optional
@@ -99,27 +104,26 @@ def fetch(
     InputError
         If the study is simulated, or there is too little room.
     """
+    entry_id = source.entry_id
     refuse_simulated(study, entry_id)
-    records = records_of(study)
+    records = records_in(study, source)
     with records.only_one(entry_id):
-        found = look(study, client, entry_id, only)
+        found = source.look(study, only)
         known = records.read(entry_id) is not None
         record = records.change(entry_id, lambda old: _seen(old, found))
         if found.entry.withdrawn:
             kept = f"; its {len(record.files)} files are kept" if known else ""
             tell(f"{entry_id} was withdrawn from the archive (status {found.entry.status}){kept}.")
             return Fetched(found.entry)
+        fetching = _Fetching(study, source, found, tell)
         wanted = found.wanted(restore)
-        folder = _staging(study)
-        check_budget(entry_id, _still_to_come(folder, wanted), folder, max_gb)
-        fetching = _Fetching(study, client, found, tell)
+        fetching.check_room(wanted, max_gb)
         fetching.finish()
         return fetching.files(wanted, progress)
 
 
-def flag_withdrawn(study: Study, entry: Entry) -> EntryRecord | None:
+def flag_withdrawn(records: Records, entry: ArchiveEntry) -> EntryRecord | None:
     """Write into the record that an entry was withdrawn; None where the study has none of it."""
-    records = records_of(study)
     if records.read(entry.id) is None:
         return None
     return records.change(entry.id, lambda old: replace(old, withdrawn=True, status=entry.status))
@@ -128,30 +132,56 @@ def flag_withdrawn(study: Study, entry: Entry) -> EntryRecord | None:
 class _Fetching:
     """The files of one entry, one after another."""
 
-    def __init__(self, study: Study, client: EmpiarClient, found: Look, tell: Callable[[str], None]) -> None:
+    def __init__(self, study: Study, source: Source, found: Look, tell: Callable[[str], None]) -> None:
         self.study = study
-        self.client = client
+        self.source = source
         self.found = found
         self.entry = found.entry
         self.tell = tell
-        self.records = records_of(study)
+        self.records = records_in(study, source)
+        self.inbox = inbox_folder(study)
+        self.staging = _staging(self.inbox / f".{source.records_folder}")
         self.result = Fetched(found.entry)
+
+    def still_to_come(self, wanted: tuple[Item, ...]) -> int:
+        """Bytes of the wanted files that no earlier fetch has left here."""
+        total = 0
+        for item in wanted:
+            parts = [(one, self._staged(item, one)) for one in item.parts if one.state != "here"]
+            total += sum(max(0, one.version.size - _bytes_in(part_of(staged))) for one, staged in parts)
+        return total
+
+    def check_room(self, wanted: tuple[Item, ...], max_gb: float | None) -> None:
+        """Refuse what is too much, and note how much it was: a sensor tries again once there is room."""
+        coming = self.still_to_come(wanted)
+        try:
+            check_budget(self.entry.id, coming, self.staging, max_gb)
+        except InputError:
+            self.records.change(self.entry.id, lambda old: replace(old, refused_bytes=coming))
+            raise
+        self.records.change(self.entry.id, lambda old: replace(old, refused_bytes=0))
 
     def finish(self) -> None:
         """Complete what is known of files that lie in the inbox, and whose fetch was killed right after that."""
         for item in self.found.items:
+            for one in item.companions:
+                if one.state == "here":
+                    discard(self._staged(item, one))
             if item.state != "here":
                 continue
-            staged, file = _staging(self.study) / item.name, self._record_of(item)
+            staged, file = self._staged(item), self._record_of(item)
             if file is not None and file.state == "arriving":
-                digest = self._put_sidecar(item, staged, inbox_folder(self.study) / item.name, file.sidecar_sha256)
+                digest = self._put_sidecar(item, staged, self.inbox / item.name, file.sidecar_sha256)
                 self._save(item, replace(file, state="here", sidecar_sha256=digest))
             discard(staged)
 
     def files(self, wanted: tuple[Item, ...], progress: Callable[[Item], Progress] | None) -> Fetched:
         in_a_row = 0
         for number, item in enumerate(wanted, start=1):
-            self.tell(f"[{number}/{len(wanted)}] {item.path}  {size_text(item.version.size)}  → {item.key}")
+            coming = [one for one in item.parts if one.state != "here"]
+            beside = "".join(f" {one.ending}" for one in coming if isinstance(one, Companion))
+            size = size_text(sum(one.version.size for one in coming))
+            self.tell(f"[{number}/{len(wanted)}] {item.path}  {size}  → {item.key}" + (f" with{beside}" * bool(beside)))
             try:
                 self._one(item, None if progress is None else progress(item))
             except ArchiveError as error:
@@ -168,17 +198,24 @@ class _Fetching:
         return self.result
 
     def _one(self, item: Item, progress: Progress | None) -> None:
-        staged = _staging(self.study) / item.name
+        target = self.inbox / item.name
+        if item.state == "here":
+            if self._companions(item, target):
+                self.result.arrived.append(item.key)
+            return
+        staged = self._staged(item)
         version = self._whole(item, staged, progress)
         part = part_of(staged)
-        digest = sha256_of(part)
-        target = inbox_folder(self.study) / item.name
+        digest = digest_of(part)
         old = self._record_of(item)
         file = FileRecord(item.key, item.name, version.size, digest, version.etag, version.last_modified)
-        file = replace(file, sidecar_sha256=old.sidecar_sha256 if old is not None else "")
-        if target.is_file() and sha256_of(target) == digest:
+        if old is not None:
+            file = replace(file, sidecar_sha256=old.sidecar_sha256, companions=old.companions)
+        if target.exists() and digest_of(target) == digest:
             self._save(item, file)  # only its marks in the archive changed
             discard(staged)
+            if self._companions(item, target):
+                self.result.arrived.append(item.key)
             return
         if (twin := self._twin(item, part, digest)) is not None:
             problem = f"the same bytes as {twin}"
@@ -186,21 +223,23 @@ class _Fetching:
             discard(staged)
             raise InputError(item.path, f"it has {problem}.", "nothing to do; one of them is enough.")
         self._save(item, replace(file, state="arriving"))
+        self._companions(item, target)
+        kept = self._record_of(item)
+        file = replace(file, companions=kept.companions if kept is not None else {})
         file = replace(file, sidecar_sha256=self._put_sidecar(item, staged, target, file.sidecar_sha256))
-        os.replace(part, target)
-        _sync(target.parent)
+        _put(part, target)
         self._save(item, file)
         discard(staged)
         self.result.arrived.append(item.key)
 
     def _whole(self, item: Item, staged: Path, progress: Progress | None) -> Version:
-        """Download a file until it holds what its header announces; refused if it never does."""
+        """Download a tomogram until it holds what it announces; refused if it never does."""
         for last in (False, True):
-            version = self.client.download(self.entry.id, item.path, staged, seen=item.version, progress=progress)
+            version = self.source.bring(item, staged, progress)
             try:
-                check_whole(part_of(staged), item.name)
+                self.source.check(item, part_of(staged))
             except InputError as error:
-                digest = sha256_of(part_of(staged))
+                digest = digest_of(part_of(staged))
                 discard(staged)  # what is damaged must not be continued
                 if last:
                     mark = FileRecord(item.key, item.name, version.size, digest, version.etag, version.last_modified)
@@ -210,13 +249,42 @@ class _Fetching:
                 return version
         raise AssertionError("unreachable")
 
+    def _companions(self, item: Item, target: Path) -> bool:
+        """Put the companions that are wanted beside the place of the raw file; whether one of them changed there."""
+        changed = False
+        for one in item.companions:
+            staged = self._staged(item, one)
+            place = target.with_name(target.name + one.ending)
+            file = self._record_of(item)
+            written = file.companions[one.ending].sha256 if file is not None and one.ending in file.companions else ""
+            try:
+                version = self.source.bring_companion(one, staged)
+            except ArchiveError:
+                raise
+            except InputError as error:  # the tomogram is of use without it
+                self.result.refused.append(str(error))
+                marks = (one.version.size, "", one.version.etag, one.version.last_modified)
+                self._save_companion(item, one.ending, CompanionRecord(one.path, *marks, problem=error.problem))
+                discard(staged)
+                continue
+            digest = digest_of(part_of(staged))
+            if place.is_file() and digest_of(place) not in (written, digest):
+                self.tell(f"{place.name} was changed by hand and is kept.")
+                digest = written
+            elif not place.is_file() or digest_of(place) != digest:
+                os.replace(part_of(staged), place)
+                changed = True
+            marks = (version.size, digest, version.etag, version.last_modified)
+            self._save_companion(item, one.ending, CompanionRecord(one.path, *marks))
+            discard(staged)
+        return changed
+
     def _put_sidecar(self, item: Item, staged: Path, target: Path, written: str) -> str:
         """Put the sidecar beside the place of the raw file, unless a person changed it; digest of what was written."""
-        content = sidecar_of(self.entry, item.path, item.source, item.header)
-        ours = write_sidecar(staged, content)
-        digest = sha256_of(ours)
+        ours = write_sidecar(staged, self.source.sidecar(item, self.entry))
+        digest = digest_of(ours)
         place = target.with_name(target.name + ".toml")
-        if place.is_file() and sha256_of(place) not in (written, digest):
+        if place.is_file() and digest_of(place) not in (written, digest):
             ours.unlink()
             self.tell(f"{place.name} was changed by hand and is kept.")
             return written
@@ -224,13 +292,16 @@ class _Fetching:
         return digest
 
     def _twin(self, item: Item, part: Path, digest: str) -> str | None:
-        size = part.stat().st_size
+        size = _bytes_in(part)
         for raw in self.study.inbox.files("tomogram").values():
-            # A raw file may also be a folder, which has no bytes of its own.
-            same_size = raw.key != item.key and raw.path.is_file() and raw.path.stat().st_size == size
-            if same_size and sha256_of(raw.path) == digest:
+            same = raw.key != item.key and raw.path.is_dir() == part.is_dir() and _bytes_in(raw.path) == size
+            if same and digest_of(raw.path) == digest:
                 return raw.path.name
         return None
+
+    def _staged(self, item: Item, companion: Item | Companion | None = None) -> Path:
+        ending = companion.ending if isinstance(companion, Companion) else ""
+        return self.staging / (item.name + ending)
 
     def _record_of(self, item: Item) -> FileRecord | None:
         record = self.records.read(self.entry.id)
@@ -238,6 +309,13 @@ class _Fetching:
 
     def _save(self, item: Item, file: FileRecord) -> None:
         self.records.change(self.entry.id, lambda old: old.with_file(item.path, file))
+
+    def _save_companion(self, item: Item, ending: str, companion: CompanionRecord) -> None:
+        def with_it(old: EntryRecord) -> EntryRecord:
+            file = old.files[item.path]
+            return old.with_file(item.path, replace(file, companions={**file.companions, ending: companion}))
+
+        self.records.change(self.entry.id, with_it)
 
 
 def _seen(old: EntryRecord, found: Look) -> EntryRecord:
@@ -255,25 +333,33 @@ def _seen(old: EntryRecord, found: Look) -> EntryRecord:
     return replace(record, only=found.only, files=files, left_out=found.left_out)
 
 
-def _staging(study: Study) -> Path:
+def _staging(folder: Path) -> Path:
     """Folder for what arrives: on the disk of the inbox, and overlooked by it."""
-    folder = inbox_folder(study) / _STAGING
     if folder.is_symlink():
         raise InputError(folder, "it is a link, and may lead anywhere.", "delete it; it is made again.")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def _still_to_come(folder: Path, wanted: tuple[Item, ...]) -> int:
-    here = (part_of(folder / item.name) for item in wanted)
-    arrived = sum(part.stat().st_size for part in here if part.is_file())
-    return max(0, sum(item.version.size for item in wanted) - arrived)
-
-
-def _sync(folder: Path) -> None:
-    """Make a rename last through a power failure."""
-    handle = os.open(folder, os.O_RDONLY)
+def _put(part: Path, target: Path) -> None:
+    """Move what arrived to its place, for good."""
+    if target.is_dir():  # a folder is never replaced in one step; killed in between, it is fetched from what is here
+        old = part.with_name(part.name + ".old")
+        shutil.rmtree(old, ignore_errors=True)
+        os.replace(target, old)
+        os.replace(part, target)
+        shutil.rmtree(old)
+    else:
+        os.replace(part, target)
+    handle = os.open(target.parent, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        os.fsync(handle)  # makes the rename last through a power failure
     finally:
         os.close(handle)
+
+
+def _bytes_in(path: Path) -> int:
+    """Bytes of a file or of all files of a folder; 0 where there is none."""
+    if path.is_dir():
+        return sum(one.stat().st_size for one in path.rglob("*") if one.is_file())
+    return path.stat().st_size if path.is_file() else 0

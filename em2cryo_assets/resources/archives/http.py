@@ -19,7 +19,7 @@ import httpx
 import tenacity
 
 from em2cryo_assets.formats.errors import InputError
-from em2cryo_assets.resources.empiar.archive import Archive, ArchiveError, origin_of
+from em2cryo_assets.resources.archives.server import ArchiveError, Server, origin_of
 
 __all__ = ["Http", "MissingError", "PassingError", "Reply"]
 
@@ -85,7 +85,7 @@ class Http:
 
     Parameters
     ----------
-    archive : Archive
+    server : Server
         Where, and how patiently.
     deadline_s : float, optional
         Seconds from now after which nothing is waited for any more: a sensor has little time.
@@ -94,15 +94,15 @@ class Http:
     """
 
     def __init__(
-        self, archive: Archive, *, deadline_s: float | None = None, sleep: Callable[[float], None] = time.sleep
+        self, server: Server, *, deadline_s: float | None = None, sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        self.archive = archive
+        self.server = server
         self._sleep = sleep
         self._deadline = None if deadline_s is None else time.monotonic() + deadline_s
         self._next_request = 0.0
         # Bytes are wanted as they lie on the server: lengths and ranges of a compressed transfer mean something else.
         headers = {"User-Agent": "em2cryo-assets", "Accept-Encoding": "identity"}
-        self._client = httpx.Client(headers=headers, follow_redirects=False, timeout=archive.timeout_s)
+        self._client = httpx.Client(headers=headers, follow_redirects=False, timeout=server.timeout_s)
 
     def __enter__(self) -> "Http":
         return self
@@ -209,11 +209,11 @@ class Http:
             if error.retry_after_s is not None:
                 return error.retry_after_s
             # Spread over a factor of two: clients that failed together do not come back together.
-            growing = self.archive.backoff_s * 2 ** max(0, in_vain - 1) * (0.5 + 0.5 * random.random())
-            return min(growing, self.archive.longest_wait_s)
+            growing = self.server.backoff_s * 2 ** max(0, in_vain - 1) * (0.5 + 0.5 * random.random())
+            return min(growing, self.server.longest_wait_s)
 
         def stop(state: tenacity.RetryCallState) -> bool:
-            if in_vain >= self.archive.attempts or state.upcoming_sleep > self.archive.longest_wait_s:
+            if in_vain >= self.server.attempts or state.upcoming_sleep > self.server.longest_wait_s:
                 return True
             return self._deadline is not None and time.monotonic() + state.upcoming_sleep >= self._deadline
 
@@ -235,14 +235,14 @@ class Http:
 
     def _check_allowed(self, url: str) -> None:
         try:
-            allowed = origin_of(url) in self.archive.origins
+            allowed = origin_of(url) in self.server.origins
         except ValueError:
             allowed = False
         if not allowed:
             raise _refused(
                 url,
                 f"it leads to {urlsplit(url).scheme}://{urlsplit(url).netloc}, which is not the archive.",
-                "if that is a mirror you trust, name it in EM2CRYO_EMPIAR_URL.",
+                f"if that is a mirror you trust, name it in {self.server.variable}.",
             )
 
     def _pace(self) -> None:
@@ -250,13 +250,13 @@ class Http:
         self._check_deadline("the archive")
         if now < self._next_request:
             self._sleep(self._next_request - now)
-        self._next_request = max(now, self._next_request) + self.archive.interval_s
+        self._next_request = max(now, self._next_request) + self.server.interval_s
 
     def _patience_s(self) -> float:
         """Silence that is borne: with a deadline, so little that connecting, sending and a last silence fit in."""
         if self._deadline is None:
-            return self.archive.timeout_s
-        return min(self.archive.timeout_s, max(0.1, (self._deadline - time.monotonic()) / 3))
+            return self.server.timeout_s
+        return min(self.server.timeout_s, max(0.1, (self._deadline - time.monotonic()) / 3))
 
     def _check_deadline(self, url: str) -> None:
         if self._deadline is not None and time.monotonic() >= self._deadline:

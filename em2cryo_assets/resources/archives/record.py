@@ -1,4 +1,4 @@
-"""What is known of each entry, in ``<study>/empiar/EMPIAR-NNNNN.json``.
+"""What is known of each entry of an archive, such as ``<study>/empiar/EMPIAR-NNNNN.json``.
 
 Belongs here: the record, and reading and replacing it whole. Does not belong here: deciding what to fetch (`look`).
 """
@@ -11,13 +11,16 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from em2cryo_assets.resources.empiar.archive import ArchiveError, check_entry_id
-from em2cryo_assets.resources.empiar.download import Version
-from em2cryo_assets.resources.empiar.entries import Entry
+from em2cryo_assets.partitions import check_slug
+from em2cryo_assets.resources.archives.download import Version
+from em2cryo_assets.resources.archives.server import ArchiveError
 
-__all__ = ["EntryRecord", "FileRecord", "LeftOut", "Records"]
+if TYPE_CHECKING:
+    from em2cryo_assets.resources.archives.item import ArchiveEntry
+
+__all__ = ["CompanionRecord", "EntryRecord", "FileRecord", "LeftOut", "Records"]
 
 State = Literal["arriving", "here", "gone", "refused"]
 
@@ -42,19 +45,50 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
+class CompanionRecord:
+    """A short file beside a tomogram that was fetched.
+
+    Parameters
+    ----------
+    path : str
+        Below the folder of the entry.
+    size : int
+        Bytes.
+    sha256 : str
+        As it was fetched; another one in the inbox is a person's and is kept. Empty for one that was refused.
+    etag, last_modified : str or None
+        As the archive sent them.
+    problem : str
+        Why it was refused; empty if it was not.
+    """
+
+    path: str
+    size: int
+    sha256: str
+    etag: str | None = None
+    last_modified: str | None = None
+    problem: str = ""
+
+    @property
+    def version(self) -> Version:
+        """Version in the archive."""
+        return Version(self.size, self.etag, self.last_modified)
+
+
+@dataclass(frozen=True)
 class FileRecord:
-    """One file that was fetched.
+    """One tomogram that was fetched.
 
     Parameters
     ----------
     key : str
         Partition key.
     name : str
-        File name in the inbox.
+        Name in the inbox.
     size : int
         Bytes.
     sha256 : str
-        Of the bytes; of those that were refused, if they were.
+        Of the bytes, or of all that a folder holds; of those that were refused, if they were.
     etag, last_modified : str or None
         As the archive sent them.
     sidecar_sha256 : str
@@ -64,6 +98,8 @@ class FileRecord:
         it was fetched.
     problem : str
         Why it was refused.
+    companions : dict of str to CompanionRecord
+        By ending.
     """
 
     key: str
@@ -75,11 +111,18 @@ class FileRecord:
     sidecar_sha256: str = ""
     state: State = "here"
     problem: str = ""
+    companions: dict[str, CompanionRecord] = field(default_factory=dict)
 
     @property
     def version(self) -> Version:
         """Version in the archive."""
         return Version(self.size, self.etag, self.last_modified)
+
+    @classmethod
+    def read(cls, given: dict[str, Any]) -> "FileRecord":
+        """The record from its JSON; one of an older release names no companions."""
+        beside = {ending: CompanionRecord(**one) for ending, one in given.pop("companions", {}).items()}
+        return cls(**given, companions=beside)
 
 
 @dataclass(frozen=True)
@@ -98,6 +141,8 @@ class EntryRecord:
         By path below the folder of the entry.
     left_out : tuple of LeftOut
         Everything else in the archive.
+    refused_bytes : int
+        What the last fetch would have brought and was refused for want of room; 0 if it was not.
     """
 
     entry: str
@@ -108,8 +153,9 @@ class EntryRecord:
     only: str = "*"
     files: dict[str, FileRecord] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
+    refused_bytes: int = 0
 
-    def seen_as(self, entry: Entry) -> "EntryRecord":
+    def seen_as(self, entry: "ArchiveEntry") -> "EntryRecord":
         """The record with what the archive says of the entry now."""
         return replace(
             self,
@@ -130,7 +176,7 @@ class Records:
     Parameters
     ----------
     root : pathlib.Path
-        ``<study>/empiar``.
+        Such as ``<study>/empiar``.
     """
 
     def __init__(self, root: Path) -> None:
@@ -138,13 +184,13 @@ class Records:
 
     def path(self, entry: str) -> Path:
         """File of a record, whether it exists or not."""
-        return self.root / f"{check_entry_id(entry)}.json"
+        return self.root / f"{check_slug(entry)}.json"
 
     def read(self, entry: str) -> EntryRecord | None:
         """The record of an entry; None if there is none or nobody can read it: it is then made again."""
         try:
             given = json.loads(self.path(entry).read_text(encoding="utf-8"))
-            given["files"] = {path: FileRecord(**one) for path, one in given["files"].items()}
+            given["files"] = {path: FileRecord.read(one) for path, one in given["files"].items()}
             given["left_out"] = tuple(LeftOut(**one) for one in given["left_out"])
             return EntryRecord(**given)
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
@@ -168,7 +214,7 @@ class Records:
             If another process holds it.
         """
         self.root.mkdir(parents=True, exist_ok=True)
-        with _locked(self.root / f".fetching-{check_entry_id(entry)}", waiting=False, entry=entry):
+        with _locked(self.root / f".fetching-{check_slug(entry)}", waiting=False, entry=entry):
             yield
 
 

@@ -1,6 +1,7 @@
-"""What ``em2cryo add empiar`` says on the terminal.
+"""What ``em2cryo add empiar`` and ``em2cryo add portal`` say on the terminal.
 
-Belongs here: tables and progress in words. Does not belong here: what is fetched and how (`resources.empiar`).
+Belongs here: tables and progress in words, whatever the archive. Does not belong here: what is fetched and how
+(`resources.archives`).
 """
 
 import sys
@@ -8,18 +9,16 @@ from collections.abc import Iterable
 
 import click
 
-from em2cryo_assets.resources.empiar.archive import archive_at
-from em2cryo_assets.resources.empiar.budget import check_budget, free_bytes, size_text
-from em2cryo_assets.resources.empiar.client import EmpiarClient
-from em2cryo_assets.resources.empiar.download import Progress
-from em2cryo_assets.resources.empiar.fetch import fetch
-from em2cryo_assets.resources.empiar.look import Item, look, refuse_simulated
+from em2cryo_assets.resources.archives.budget import check_budget, free_bytes, size_text
+from em2cryo_assets.resources.archives.download import Progress
+from em2cryo_assets.resources.archives.fetch import fetch_from
+from em2cryo_assets.resources.archives.item import Item, Source, refuse_simulated
 from em2cryo_assets.resources.study import Study
 
 __all__ = ["fetch_and_tell", "look_and_tell"]
 
 
-def look_and_tell(study: Study, entry: str, only: str, max_gb: float | None) -> None:
+def look_and_tell(study: Study, source: Source, only: str, max_gb: float | None) -> None:
     """Print what fetching an entry would bring; change nothing.
 
     Raises
@@ -27,8 +26,7 @@ def look_and_tell(study: Study, entry: str, only: str, max_gb: float | None) -> 
     InputError
         If the archive cannot be asked, or what would come would be refused.
     """
-    with EmpiarClient(archive_at()) as client:
-        found = look(study, client, entry, only)
+    found = source.look(study, only)
     said = found.entry
     click.echo(f"{said.id}  {said.title}")
     click.echo(
@@ -37,21 +35,17 @@ def look_and_tell(study: Study, entry: str, only: str, max_gb: float | None) -> 
     if said.withdrawn:
         click.echo("It was withdrawn: nothing is fetched, and what is here is kept.")
         return
-    rows = [
-        (item.path, item.key, size_text(item.version.size), _shape(item), _voxel(item), item.state)
-        for item in found.items
-    ]
-    _table(("file", "key", "size", "shape z × y × x", "voxel nm", "state"), rows)
+    _table(("file", "key", "size", "shape z × y × x", "voxel nm", "state", ""), _rows(found.items))
     if found.left_out:
         click.echo("\nleft out")
         _table(("files", "number", "why"), [(one.path, str(one.count or "-"), one.reason) for one in found.left_out])
-    total = sum(item.version.size for item in found.wanted(restore=True))
+    total = found.to_fetch(restore=True)
     click.echo(f"\n{size_text(total)} to fetch, {size_text(free_bytes(study.root))} free on the disk.")
-    refuse_simulated(study, entry)
-    check_budget(entry, total, study.root, max_gb)
+    refuse_simulated(study, source.entry_id)
+    check_budget(source.entry_id, total, study.root, max_gb)
 
 
-def fetch_and_tell(study: Study, entry: str, only: str, max_gb: float | None) -> int:
+def fetch_and_tell(study: Study, source: Source, only: str, max_gb: float | None) -> int:
     """Fetch an entry and print what came; exit status 1 if something that was wanted did not.
 
     Raises
@@ -59,10 +53,7 @@ def fetch_and_tell(study: Study, entry: str, only: str, max_gb: float | None) ->
     InputError
         If nothing can be fetched.
     """
-    with EmpiarClient(archive_at()) as client:
-        result = fetch(
-            study, client, entry, only=only, max_gb=max_gb, restore=True, tell=click.echo, progress=_progress()
-        )
+    result = fetch_from(source, study, only=only, max_gb=max_gb, restore=True, tell=click.echo, progress=_progress())
     for problem in (*result.refused, *result.failed):
         click.echo(f"! {problem}", err=True)
     click.echo(f"{len(result.arrived)} tomograms arrived" + (": type em2cryo run" if result.arrived else ""))
@@ -94,12 +85,19 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def _shape(item: Item) -> str:
-    return " × ".join(map(str, item.header.shape))
+def _rows(items: Iterable[Item]) -> list[tuple[str, ...]]:
+    """A line for each tomogram, and one for each companion below it."""
+    rows: list[tuple[str, ...]] = []
+    for item in items:
+        size, shape = size_text(item.version.size), " × ".join(map(str, item.shape))
+        rows.append((item.path, item.key, size, shape, _voxel(item), item.state, item.note))
+        for one in item.companions:
+            rows.append((one.path, f"  {one.ending}", size_text(one.version.size), "", "", one.state, ""))
+    return rows
 
 
 def _voxel(item: Item) -> str:
-    sides = item.header.voxel_nm
+    sides = item.voxel_nm
     if sides is None:
         return "not said"
     return f"{sides[0]:.4g}" if max(sides) <= 1.001 * min(sides) else " × ".join(f"{side:.4g}" for side in sides)
