@@ -20,6 +20,7 @@ __all__ = [
     "LIMITATIONS",
     "PHANTOM_CELLS",
     "SECTION_LABELS",
+    "SECTION_MODEL",
     "SEM_FIELD",
     "SEM_MASK_MODEL",
     "TEM_SECTION",
@@ -71,6 +72,16 @@ SEM_MASK_MODEL = (
         blocking=False,
     ),
     _spec("sem_mask_model", "finds_simulated_cells", "Outlines this study's simulated cells.", None, blocking=False),
+)
+SECTION_MODEL = (
+    _spec(
+        "section_model",
+        "beats_the_baseline",
+        "Better than without a network, on held-out simulated sections.",
+        None,
+        blocking=False,
+    ),
+    _spec("section_model", "labels_simulated_cells", "Labels this study's simulated sections.", None, blocking=False),
 )
 SEM_FIELD = (_pixel_size("sem_field", 1, 200, FIELDS),)
 TEM_SECTION = (_pixel_size("tem_section", 0.1, 50, SECTIONS),)

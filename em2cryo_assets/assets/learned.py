@@ -1,7 +1,8 @@
 """Networks that stages use: the released weights, or weights trained here when a person asks for it.
 
-Belongs here: `sem_mask_model`. Does not belong here: what all networks share (`assets.weights`), how one is trained or
-judged (`sem.mask_trainer`, `sem.mask_scores`), or what uses it (`assets.masks`).
+Belongs here: `sem_mask_model`, `section_model`. Does not belong here: what all networks share (`assets.weights`), how one
+is trained or judged (`sem.mask_trainer`, `tem.section_trainer`, `sem.mask_scores`, `tem.section_scores`), or what uses it
+(`assets.masks`).
 """
 
 from typing import Final
@@ -14,12 +15,16 @@ from em2cryo_assets.assets.pictures import pictures, windowed
 from em2cryo_assets.assets.stage import Work, stage_asset
 from em2cryo_assets.assets.weights import Network, publish_weights
 from em2cryo_assets.learning.trained import Trainer
+from em2cryo_assets.report.raster import colour_codes, grey
 from em2cryo_assets.sem.mask_network import WEIGHTS
 from em2cryo_assets.store.images import read_image, read_labels
+from em2cryo_assets.tem import section_network
 
-__all__ = ["MASK_WEIGHTS", "sem_mask_model"]
+__all__ = ["MASK_WEIGHTS", "SECTION_WEIGHTS", "section_model", "sem_mask_model"]
 
 MASK_WEIGHTS: Final = "sem_masks.safetensors"
+
+SECTION_WEIGHTS: Final = "section_labels.safetensors"
 
 _LEAST_IOU: Final = 0.75
 _SHOWN: Final = 6
@@ -81,3 +86,63 @@ def _on_simulated_cells(work: Work) -> tuple[list[NDArray[np.uint8]], list[float
             shown[ndimage.grey_dilation(labels, 3) != ndimage.grey_erosion(labels, 3)] = (255, 176, 0)
             panels.append(shown)
     return panels, overlaps
+
+
+def _section_trainer() -> Trainer:
+    from em2cryo_assets.tem.section_trainer import train_section_labels
+
+    return train_section_labels
+
+
+_SECTIONS: Final = Network(
+    SECTION_WEIGHTS, section_network.WEIGHTS, _section_trainer, steps=3300, examples=160,
+    what="Simulated cells to train on, each cut five times; some 1 s each to draw.",
+)  # fmt: skip
+
+_LEAST_DICE: Final = 0.8
+_ASKED: Final = ("wall", "cytoplasm", "nucleus", "vacuole")
+
+
+@stage_asset("section_model", checks.SECTION_MODEL, config=_SECTIONS.config)
+def section_model(work: Work) -> None:
+    """Publish weights, how they came about, how good they are, and what they make of this study's simulated sections."""
+    validation = publish_weights(work, _SECTIONS)
+    panels, dice = _on_simulated_sections(work)
+    work.metadata |= pictures(panels, "simulated sections of this study; truth; by the network", simulated=True)
+    asked = validation[~validation["label"].isin(("outside", "membrane"))]
+    means = asked.groupby("labeller")["dice"].mean()
+    ours, baseline = float(means["network"]), float(means["levels"])
+    work.check(
+        "beats_the_baseline", ours > baseline,
+        f"On held-out simulated sections the mean Dice of walls and interior is {ours:.3f}, without a network "
+        f"{baseline:.3f}.",
+        network=ours, baseline=baseline,
+    )  # fmt: skip
+    worst = min(dice.values(), default=0.0)
+    work.check(
+        "labels_simulated_cells", worst >= _LEAST_DICE,
+        f"Dice of {', '.join(_ASKED)} on the simulated sections of this study is {worst:.3f} or more ({_LEAST_DICE} is "
+        "asked for).",
+        worst=worst,
+    )  # fmt: skip
+
+
+def _on_simulated_sections(work: Work) -> tuple[list[NDArray[np.uint8]], dict[str, float]]:
+    """Sections of `phantom_cells` with true and found labels, and each asked label's Dice over all of them."""
+    from em2cryo_assets.tem.section_decoding import network_section
+    from em2cryo_assets.tem.section_scores import confusion, pooled
+
+    cells = work.one("phantom_cells")
+    net = section_network.section_net(work.folder / SECTION_WEIGHTS)
+    panels: list[NDArray[np.uint8]] = []
+    areas = np.zeros((8, 8))
+    for path in sorted(cells.path.glob("*-section.ome.zarr")):
+        picture = read_image(path)
+        image = np.asarray(picture.data, dtype=np.float32)
+        truth = np.asarray(read_labels(path, "interior"))
+        side = float(picture.voxel_nm[0])
+        labels = network_section(image, side, net=net).labels
+        areas += confusion(truth, labels, np.ones(truth.shape, bool)) * side**2
+        if len(panels) < _SHOWN:
+            panels += [255 - grey(image), colour_codes(truth), colour_codes(labels)]
+    return panels, {name: dice for name, (dice, _) in pooled(areas).items() if name in _ASKED}

@@ -10,9 +10,10 @@ import json
 import math
 import os
 import tomllib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import dagster as dg
 
@@ -22,6 +23,9 @@ from em2cryo_assets.store.provenance import InputRef
 from em2cryo_assets.store.publish import Store
 
 __all__ = ["Settings", "Study", "StudyResource", "open_study", "study_folder"]
+
+
+_CHOICES: Final[Mapping[str, tuple[str, ...]]] = {"reconstruction": ("built-in", "imod", "aretomo")}
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,11 @@ class Settings:
     segmenter : str
         What outlines cells in SEM fields: ``network``, ``regions`` (no training), or a plug-in's name
         (`sem.segmenters`).
+    section_labeller : str
+        What labels TEM sections that no person has labelled: ``network``, ``levels`` (no training), or a plug-in's
+        name (`tem.section_labellers`).
+    reconstruction : str
+        What reconstructs tilt series: ``built-in``, or ``imod`` or ``aretomo`` where the user has it.
     """
 
     seed: int = 20_260
@@ -60,6 +69,8 @@ class Settings:
     simulated_cells: int = 6
     calibration_studies: int = 20
     segmenter: str = "network"
+    section_labeller: str = "network"
+    reconstruction: str = "built-in"
 
     def ref(self, stage: str, names: tuple[str, ...]) -> InputRef:
         """The settings that a stage depends on, as one of its inputs."""
@@ -167,6 +178,8 @@ def _read_settings(path: Path) -> Settings:
         if kinds[name] is str:
             if not isinstance(value, str) or not value.strip():
                 raise InputError(path, f"{name} = {value!r} is not possible.", "give a name in quotes.")
+            if name in _CHOICES and value not in _CHOICES[name]:
+                raise InputError(path, f"{name} = {value!r} is not known.", f"use one of {', '.join(_CHOICES[name])}.")
             continue
         number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         if not number or value < (0 if name == "seed" else 1) or (kinds[name] is int and value != int(value)):

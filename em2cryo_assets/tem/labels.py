@@ -1,14 +1,13 @@
 """Label one stained section: wall, membrane, cytoplasm and organelles of every cell profile.
 
 Belongs here: classical labelling of a single calibrated section whose density is high where matter is dense.
-Does not belong here: measuring labels or adding sections up (`tem.atlas`), learned labelling, reading files.
+Does not belong here: measuring labels or adding sections up (`tem.atlas`), labelling by a network
+(`tem.section_decoding`), reading files.
 
 Every threshold is the midpoint of two levels found in the section itself, because a midpoint on a linear
 projection leaves an edge where half of the section's thickness is crossed: no net over-projection for bodies
 thicker than the section, and no absolute intensity that another stain or another microscope would break.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,38 +15,22 @@ from scipy import ndimage
 
 from em2cryo_assets.tem.interior import label_interior
 from em2cryo_assets.tem.levels import Levels, disk, fill_small_holes, smooth
+from em2cryo_assets.tem.profiles import (
+    NO_CELL,
+    SMALLEST_PROFILE_UM2,
+    SectionLabels,
+    checked_section,
+    draw_membrane,
+    nearest_seed,
+    touching_border,
+)
 from em2cryo_assets.vocabulary import LABELS
 
 __all__ = ["SectionLabels", "label_section"]
 
-_MEMBRANE_NM = 10.0
 _WALL_SEARCH_NM = 600.0
-_SMALLEST_PROFILE_UM2 = 0.08
 # Below this the pale band is as likely a trend of the resin as a wall (band means have SDs far under one).
 _WALL_CONTRAST = 0.06
-
-
-@dataclass(frozen=True)
-class SectionLabels:
-    """Labels of one section.
-
-    Parameters
-    ----------
-    labels : numpy.ndarray, uint8, shape (y, x)
-        Codes of `vocabulary.LABELS`.
-    profiles : numpy.ndarray, int32, shape (y, x)
-        0 outside, else the number of the cell profile (wall included) a pixel belongs to, from 1, in reading
-        order.
-    touching_border : tuple of int
-        Profiles cut by the image border or by the excluded area.
-    warnings : list of str
-        What was assumed or not found, in sentences.
-    """
-
-    labels: NDArray[np.uint8]
-    profiles: NDArray[np.int32]
-    touching_border: tuple[int, ...]
-    warnings: list[str]
 
 
 def label_section(
@@ -78,23 +61,13 @@ def label_section(
     ValueError
         Not a 2-D finite image, a pixel size that is not positive, or masks of another shape.
     """
-    given = np.asarray(density, dtype=np.float64)
-    if given.ndim != 2:
-        raise ValueError(f"A section is a 2-D image, got shape {given.shape}.")
-    if not np.isfinite(given).all():
-        raise ValueError("The section holds NaN or infinite pixels.")
-    if not pixel_size_nm > 0:
-        raise ValueError(f"The pixel size must be positive, got {pixel_size_nm} nm.")
-    barred = np.zeros(given.shape, bool) if excluded is None else np.asarray(excluded, bool)
-    if barred.shape != given.shape:
-        raise ValueError(f"The excluded mask has shape {barred.shape}, the section {given.shape}.")
-
+    given, barred = checked_section(density, pixel_size_nm, excluded)
     warnings: list[str] = []
     image = _standardised(given, barred)
     fine = smooth(image, 12.0, pixel_size_nm)
     bodies = _without_wall(fine, _bodies(fine, barred, pixel_size_nm), barred, pixel_size_nm)
     if not bodies.any():
-        warnings.append("No cell found: nothing in the section is clearly denser than its background.")
+        warnings.append(NO_CELL)
         empty = np.zeros(image.shape, np.uint8)
         return SectionLabels(empty, empty.astype(np.int32), (), warnings)
 
@@ -103,7 +76,7 @@ def label_section(
     seeds, count = ndimage.label(body)
     if wall_level is None:
         seeds, count = ndimage.label(cell)
-    profiles = _nearest_seed(seeds, cell)
+    profiles = nearest_seed(seeds, cell)
     for number in range(1, count + 1):
         profile = profiles == number
         dense = profile & body
@@ -114,14 +87,12 @@ def label_section(
                 "its densest part as cytoplasm."
             )
         labels[profile] = LABELS["wall"]
-        depth = ndimage.distance_transform_edt(np.pad(dense, 1, mode="edge"))[1:-1, 1:-1] * pixel_size_nm
-        inner = dense & (depth > max(_MEMBRANE_NM, pixel_size_nm))
-        labels[dense] = LABELS["membrane"]
-        labels[inner] = LABELS["cytoplasm"]
+        depth = draw_membrane(labels, dense, pixel_size_nm)
+        inner = dense & (labels == LABELS["cytoplasm"])
         if wall_level is not None:
             levels = Levels(resin=resin, wall=wall_level)
             warnings += label_interior(labels, image, inner, depth, levels, pixel_size_nm, number)
-    touching = _touching(profiles, barred)
+    touching = touching_border(profiles, barred)
     warnings += [f"Profile {n} is cut by the border: its outline is incomplete." for n in touching]
     return SectionLabels(labels, profiles, touching, warnings)
 
@@ -162,7 +133,7 @@ def _without_wall(
     numbers, count = ndimage.label(bodies)
     result = bodies.copy()
     away = ndimage.distance_transform_edt(~bodies) * pixel_size_nm
-    nearest = _nearest_seed(numbers, np.ones_like(bodies))
+    nearest = nearest_seed(numbers, np.ones_like(bodies))
     resin = _resin_level(fine, bodies, barred, pixel_size_nm)
     for index in range(1, count + 1):
         body = numbers == index
@@ -198,7 +169,7 @@ def _solid(mask: NDArray[np.bool_], barred: NDArray[np.bool_], pixel_size_nm: fl
     mask = padded[reach:-reach, reach:-reach]
     mask = fill_small_holes(mask, np.inf, pixel_size_nm)
     numbers, _ = ndimage.label(mask)
-    large = np.bincount(numbers.ravel()) * (pixel_size_nm / 1000.0) ** 2 >= _SMALLEST_PROFILE_UM2
+    large = np.bincount(numbers.ravel()) * (pixel_size_nm / 1000.0) ** 2 >= SMALLEST_PROFILE_UM2
     large[0] = False
     return large[numbers]
 
@@ -262,18 +233,3 @@ def _grazed_core(fine: NDArray[np.float32], profile: NDArray[np.bool_], pixel_si
     values = fine[profile]
     core = profile & (fine > threshold_otsu(values))
     return ndimage.binary_opening(core, disk(50.0, pixel_size_nm))
-
-
-def _nearest_seed(seeds: NDArray[np.int32], cell: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Give every pixel of the cells to the nearest body, so that touching walls are shared out."""
-    nearest = ndimage.distance_transform_edt(seeds == 0, return_distances=False, return_indices=True)
-    return np.where(cell, seeds[tuple(nearest)], 0).astype(np.int32)
-
-
-def _touching(profiles: NDArray[np.int32], barred: NDArray[np.bool_]) -> tuple[int, ...]:
-    """Profiles with a pixel on the image border or beside an excluded pixel."""
-    edge = ndimage.binary_dilation(barred, iterations=2) if barred.any() else barred.copy()
-    edge[[0, -1], :] = True
-    edge[:, [0, -1]] = True
-    numbers = np.unique(profiles[edge])
-    return tuple(int(n) for n in numbers if n)

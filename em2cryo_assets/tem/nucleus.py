@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from em2cryo_assets.tem.levels import components, disk, fill_small_holes, smooth
 
-__all__ = ["find_nucleus"]
+__all__ = ["completed_nucleus", "find_nucleus"]
 
 _SMALLEST_UM2 = 0.12
 _SIGMA_NM = 40.0
@@ -69,7 +69,7 @@ def find_nucleus(
     if not (region & core).any():
         region = core
     region = fill_small_holes(region, 0.3, pixel_size_nm)
-    region |= _completion(region)
+    region |= completed_nucleus(region)
     region = _to_envelope(region, image, inner & ~pale & ~dark, cytoplasm, pixel_size_nm)
     return region & inner & ~_outside_bodies(pale, region)
 
@@ -124,11 +124,21 @@ def _round_piece(mask: NDArray[np.bool_], pixel_size_nm: float) -> NDArray[np.bo
     return numbers == max(shapes, key=lambda r: r.area).label
 
 
-def _completion(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Ellipse through the convex part of the outline, empty where that part is no ellipse.
+def completed_nucleus(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Ellipse through the convex part of a nucleus' outline, empty where that part is no ellipse.
 
     A nucleolus is as dense as cytoplasm and takes a bite out of the nucleus; where the outline touches its
     own convex hull it is the envelope.
+
+    Parameters
+    ----------
+    region : numpy.ndarray of bool, shape (y, x)
+        What was found of one nucleus; pixels of any size.
+
+    Returns
+    -------
+    numpy.ndarray of bool, shape (y, x)
+        The ellipse, clipped by the array.
     """
     from skimage.morphology import convex_hull_image
 
