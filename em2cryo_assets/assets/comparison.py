@@ -12,6 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from em2cryo_assets import checks
+from em2cryo_assets.assets.measured import measured_image
+from em2cryo_assets.assets.overviews import measure_overview
 from em2cryo_assets.assets.pictures import pictures, table
 from em2cryo_assets.assets.records import read_record, write_record
 from em2cryo_assets.assets.stage import Work, stage_asset
@@ -47,7 +49,10 @@ def tomogram_features(work: Work) -> None:
     """Measure what one volume shows; for all else it gives the reason why not."""
     source = work.one("tomogram")
     record = read_record(source)
-    image = read_image(source.path / "image.ome.zarr")
+    if record["modality"] == "overview":
+        measure_overview(work)
+        return
+    image, _ = measured_image(source)
     voxel_nm = (image.voxel_nm[0], image.voxel_nm[1], image.voxel_nm[2])
     density = np.asarray(image.data)
     labelled = work.one("tomogram_labels")
@@ -76,6 +81,7 @@ def tomogram_features(work: Work) -> None:
         arc=arc,
         unit=record["unit"],
         denoised=bool(record["denoised"]),
+        compression=record.get("compression"),
     )
     if labels.any():  # without a cell nothing is compared, and nothing has to be assumed for it
         work.fallbacks += info.fallbacks()
@@ -132,7 +138,7 @@ def read_wall_arc(features: Artifact) -> WallArc | None:
 def tomogram_record(tomogram: Artifact, features: Artifact) -> tuple[TomogramRecord, slice]:
     """A stored tomogram without its voxels, and the slices that were used."""
     raw, measured = read_record(tomogram), read_record(features)
-    image = read_image(tomogram.path / "image.ome.zarr")
+    image, _ = measured_image(tomogram)
     kept = slice(*measured["slices"])
     record = TomogramRecord(
         (kept.stop - kept.start, image.data.shape[1], image.data.shape[2]),
@@ -143,6 +149,7 @@ def tomogram_record(tomogram: Artifact, features: Artifact) -> tuple[TomogramRec
         arc=read_wall_arc(features),
         unit=raw["unit"],
         denoised=bool(raw["denoised"]),
+        compression=raw.get("compression"),
     )
     return record, kept
 
@@ -151,7 +158,7 @@ def _snr(work: Work, source: Artifact, kept: slice, density: NDArray[np.float32]
     """Signal-to-noise ratio by the halves of a reconstructed tilt series, else by a spatial split."""
     halves = [source.path / f"{name}.ome.zarr" for name in ("even", "odd")]
     if all(half.is_dir() for half in halves):
-        even, odd = (np.asarray(read_image(half).data[kept]) for half in halves)
+        even, odd = (np.asarray(measured_image(source, name)[0].data[kept]) for name in ("even", "odd"))
         return float(halves_snr(even, odd, labels))
     work.fallbacks.append("Without even and odd halves the signal-to-noise ratio comes from a spatial split.")
     return float(spatial_snr(density, labels))
@@ -168,7 +175,7 @@ def comparison(work: Work) -> None:
         model.data,
         read_labels(fused.path / "fused.ome.zarr", "interior"),
         float(model.voxel_nm[0]),
-        read_image(source.path / "image.ome.zarr").data[kept],
+        measured_image(source)[0].data[kept],
         read_labels(work.one("tomogram_labels").path / "labels.ome.zarr", "interior")[kept],
         record,
         cell=cell,

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from em2cryo_assets import checks
+from em2cryo_assets.assets.measured import measured_image
 from em2cryo_assets.assets.pictures import table
 from em2cryo_assets.assets.records import read_record
 from em2cryo_assets.assets.stage import Work, stage_asset
@@ -45,7 +46,7 @@ def _numbers(work: Work) -> StudyNumbers:
     measured = work.all("tomogram_features")
     slabs = {key: r for key, r in tomograms.items() if r["modality"] in SLAB_MODALITIES and key in measured}
     slab_um3 = [
-        n * float(np.prod(slabs[key]["voxel_nm"])) / 1e9
+        n * float(np.prod(measured_image(work.all("tomogram")[key])[0].voxel_nm)) / 1e9
         for key in slabs
         if (n := _support(read_table(measured[key].path / "features.parquet"), "fraction_nucleus"))
     ]

@@ -117,6 +117,16 @@ _IN_ORDER = (
         kinds=("torch",),
     ),
     Stage(
+        "section_model",
+        "models",
+        None,
+        "1",
+        (Upstream("phantom_cells", "single"),),
+        "The network that labels TEM sections, trained on simulated sections only: released weights, or weights trained "
+        "here when asked for in the launchpad.",
+        kinds=("torch",),
+    ),
+    Stage(
         "sem_field",
         "raw",
         "fields",
@@ -159,10 +169,11 @@ _IN_ORDER = (
         "section_labels",
         "masks",
         "sections",
-        "1",
-        (Upstream("tem_section", "same"), Upstream("tem", "labels")),
+        "2",
+        (Upstream("tem_section", "same"), Upstream("tem", "labels"), Upstream("section_model", "single")),
         "Wall, cytoplasm, nucleus, vacuole, mitochondria and lipid droplets in one section. Human labels come first.",
-        kinds=("labels", "scikit-image"),
+        settings=("section_labeller",),
+        kinds=("labels", "torch"),
     ),
     Stage(
         "tomogram_labels",
@@ -238,7 +249,7 @@ _IN_ORDER = (
         "comparison",
         "comparison",
         "pairs",
-        "1",
+        "2",
         (
             Upstream("fused_volume", "cell"),
             Upstream("cell_features", "cell"),

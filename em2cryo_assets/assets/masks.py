@@ -1,7 +1,7 @@
 """What is where in each image: the second column of the lineage.
 
 Belongs here: `cell_masks`, `section_labels`, `tomogram_labels`; labels drawn by a person come first.
-Does not belong here: how masks are found (`sem.masks`, `tem.labels`, `cryoet.labels`), or the records
+Does not belong here: how masks are found (`sem.masks`, `tem.section_decoding`, `cryoet.labels`), or the records
 of single cells (`assets.cell_views`).
 """
 
@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from em2cryo_assets import checks
 from em2cryo_assets.assets.cell_views import number_cells, publish_views
-from em2cryo_assets.assets.learned import MASK_WEIGHTS
-from em2cryo_assets.assets.pictures import pictures, table, windowed
+from em2cryo_assets.assets.learned import MASK_WEIGHTS, SECTION_WEIGHTS
+from em2cryo_assets.assets.measured import measured_image
+from em2cryo_assets.assets.overviews import label_overview
+from em2cryo_assets.assets.pictures import outlined, pictures, table
 from em2cryo_assets.assets.records import read_record, write_record
 from em2cryo_assets.assets.stage import Work, stage_asset
 from em2cryo_assets.cryoet.labels import label_tomogram
@@ -21,11 +23,14 @@ from em2cryo_assets.resources.inbox import Kind
 from em2cryo_assets.sem.masks import cell_records
 from em2cryo_assets.store.images import read_image, read_labels, write_image
 from em2cryo_assets.store.tables import write_table
-from em2cryo_assets.tem.labels import label_section
 from em2cryo_assets.tem.measure import measure_section
+from em2cryo_assets.tem.profiles import SectionLabels
 from em2cryo_assets.vocabulary import LABEL_NAMES, LABELS
 
 __all__ = ["cell_masks", "section_labels", "tomogram_labels"]
+
+_JUDGED = "judged on held-out simulated sections"
+_UNVALIDATED = "unvalidated here"
 
 _SECTION_NM = 80.0
 """Thickness assumed, and recorded as a fallback by `tem_section`, where the sidecar is silent."""
@@ -53,7 +58,7 @@ def cell_masks(work: Work) -> None:
     work.parameters |= {"cells": cells, "human": drawn is not None}
     comparable = int(records["comparable"].sum()) if len(records) else 0
     work.metadata |= {
-        **pictures([_outlined(image, numbered)], f"outlines of {len(cells)} cells", simulated=work.simulated),
+        **pictures([outlined(image, numbered)], f"outlines of {len(cells)} cells", simulated=work.simulated),
         "cells_found": len(cells),
         "cells_comparable": comparable,
         "drawn_by": "a person" if drawn is not None else work.study.settings.segmenter,
@@ -98,13 +103,16 @@ def section_labels(work: Work) -> None:
     thickness = float(record["sidecar"].get("section_thickness_nm", _SECTION_NM))
     drawn = _human_labels(work, "tem", density.shape)
     if drawn is None:
-        result = label_section(density, side, excluded)
+        result = _labelled(work, density, side, excluded)
         labels, profiles, warnings = result.labels, result.profiles, list(result.warnings)
-        if not work.simulated:
-            warnings.append("Labelled by an algorithm that is unvalidated on real sections; draw labels to replace it.")
+        known = work.simulated and work.study.settings.section_labeller in ("network", "levels")
+        validation = _JUDGED if known else _UNVALIDATED
+        if not known:
+            warnings.append("Labelled by what is unvalidated on real sections; draw labels to replace it.")
     else:
         labels = drawn.astype(np.uint8)
         profiles, warnings = ndimage.label(labels != LABELS["outside"])[0].astype(np.int32), []
+        validation = "drawn by a person"
     write_image(
         work.folder / "labels.ome.zarr",
         density,
@@ -123,6 +131,7 @@ def section_labels(work: Work) -> None:
         work.folder,
         {
             "human": drawn is not None,
+            "validation": validation,
             "profiles": count,
             "warnings": warnings,
             "pixel_size_nm": side,
@@ -130,6 +139,8 @@ def section_labels(work: Work) -> None:
             "block": sidecar.get("block", ""),
             "sampling": sidecar.get("sampling", ""),
             "resin": sidecar.get("resin", ""),
+            "compression": sidecar.get("compression"),
+            "strain": sidecar.get("strain", ""),
             "section_thickness_nm": thickness,
         },
     )
@@ -137,7 +148,8 @@ def section_labels(work: Work) -> None:
     work.metadata |= {
         **pictures([grey(density), colour_codes(labels)], "section; its labels", simulated=work.simulated),
         "profiles": count,
-        "drawn_by": "a person" if drawn is not None else "label_section",
+        "drawn_by": "a person" if drawn is not None else work.study.settings.section_labeller,
+        "validation": validation,
     }
     if warnings:
         work.metadata["warnings"] = "; ".join(warnings)
@@ -152,17 +164,40 @@ def section_labels(work: Work) -> None:
     work.check("not_empty", count > 0, said, profiles=count)
 
 
+def _labelled(work: Work, density: NDArray[np.float32], side: float, excluded: NDArray[np.bool_]) -> SectionLabels:
+    """Labels by the study's network, or by the labeller that its settings name."""
+    from em2cryo_assets.tem.section_decoding import network_section
+    from em2cryo_assets.tem.section_labellers import section_labeller
+    from em2cryo_assets.tem.section_network import WEIGHTS, section_net
+
+    chosen = work.study.settings.section_labeller
+    if chosen != "network":
+        return section_labeller(chosen)(density, side, excluded)
+    model = work.maybe("section_model")
+    if model is None:
+        work.fallbacks.append("The study has no section_model yet; the released weights were used.")
+    net = section_net(WEIGHTS if model is None else model.path / SECTION_WEIGHTS)
+    return network_section(density, side, excluded, net)
+
+
 @stage_asset("tomogram_labels", checks.TOMOGRAM_LABELS)
 def tomogram_labels(work: Work) -> None:
     """Label one tomogram; a volume without a cell is labelled outside throughout and says so."""
     source = work.one("tomogram")
     record = read_record(source)
-    image = read_image(source.path / "image.ome.zarr")
+    if record["modality"] == "overview":
+        label_overview(work)
+        return
+    if work.study.inbox.require("tomogram", work.slug).labels is not None:
+        work.fallbacks.append(
+            "The labels drawn beside it were not used: only outlines of overviews are taken from a person."
+        )
+    image, origin_nm = measured_image(source)
     density = np.asarray(image.data)
     voxel_nm = (image.voxel_nm[0], image.voxel_nm[1], image.voxel_nm[2])
     result = label_tomogram(density, voxel_nm, record["modality"])
     write_image(
-        work.folder / "labels.ome.zarr", result.labels, voxel_nm=voxel_nm, name=work.slug,
+        work.folder / "labels.ome.zarr", result.labels, voxel_nm=voxel_nm, origin_nm=origin_nm, name=work.slug,
         labels={"interior": result.labels}, label_names={"interior": LABEL_NAMES},
     )  # fmt: skip
     write_record(work.folder, {"warnings": list(result.warnings)})
@@ -196,13 +231,3 @@ def _renumber(labels: NDArray[np.int32], numbers: dict[int, int]) -> NDArray[np.
     for label, number in numbers.items():
         lookup[label] = number
     return lookup[labels]
-
-
-def _outlined(image: NDArray[np.float32], labels: NDArray[np.int32]) -> NDArray[np.uint8]:
-    """The image with the rim of each mask in colour, two pixels wide."""
-    from scipy import ndimage
-
-    rim = ndimage.grey_dilation(labels, 3) != ndimage.grey_erosion(labels, 3)
-    shown = np.repeat(windowed(image)[..., None], 3, axis=2)
-    shown[rim] = (255, 176, 0)
-    return shown

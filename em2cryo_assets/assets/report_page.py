@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from em2cryo_assets.assets.comparison import arc_numbers, read_wall_arc, tomogram_record
 from em2cryo_assets.assets.lineage import STAGES
+from em2cryo_assets.assets.measured import measured_image
 from em2cryo_assets.assets.pictures import windowed
 from em2cryo_assets.assets.records import read_record
 from em2cryo_assets.assets.stage import Work, stage_asset
@@ -183,7 +184,7 @@ def _tomogram(work: Work, key: str) -> TomogramEntry:
     source, measured = work.all("tomogram")[key], work.all("tomogram_features")[key]
     record, kept = tomogram_record(source, measured)
     middle = (kept.start + kept.stop) // 2
-    density = np.asarray(read_image(source.path / "image.ome.zarr").data[middle])
+    density = np.asarray(measured_image(source)[0].data[middle])
     labels = np.asarray(read_labels(work.all("tomogram_labels")[key].path / "labels.ome.zarr", "interior")[middle])
     arc, side = read_wall_arc(measured), float(record.voxel_nm[1])
     circle = None

@@ -51,6 +51,32 @@ class LazyImage:
     levels: list[da.Array]
     name: str
 
+    def coarsened(self, largest_nm: float, most_voxels: int) -> tuple["LazyImage", tuple[float, ...]]:
+        """The image from a coarser level on.
+
+        Parameters
+        ----------
+        largest_nm : float
+            Levels are passed over as long as the next one's voxels are at most that large, nm.
+        most_voxels : int
+            Levels that hold more are passed over in any case.
+
+        Returns
+        -------
+        image : LazyImage
+            Its finest level is the one chosen.
+        origin_nm : tuple of float
+            Centre of its voxel 0 in the frame of this image, nm.
+        """
+        number = 0
+        while number + 1 < len(self.levels) and (
+            max(self.voxel_nm) * 2 ** (number + 1) <= largest_nm or self.levels[number].size > most_voxels
+        ):
+            number += 1
+        voxel = tuple(side * 2**number for side in self.voxel_nm)
+        origin = tuple(side * (2**number - 1) / 2 for side in self.voxel_nm)
+        return LazyImage(self.levels[number], voxel, self.levels[number:], self.name), origin
+
 
 def write_image(
     path: Path,
@@ -61,6 +87,7 @@ def write_image(
     labels: Mapping[str, NDArray[np.generic] | da.Array] | None = None,
     label_names: LabelNames | None = None,
     chunk: int = 128,
+    origin_nm: tuple[float, ...] | None = None,
 ) -> None:
     """Write an image, its pyramid and its labels as an OME-Zarr 0.5 group.
 
@@ -84,6 +111,8 @@ def write_image(
         What the label values mean.
     chunk : int
         Side of a chunk of a volume; chunks of a 2-D image have four times this side.
+    origin_nm : tuple of float, optional
+        Centre of voxel 0, nm, where the image is a coarser one of another's frame; 0 where missing.
 
     Raises
     ------
@@ -102,7 +131,8 @@ def write_image(
     root = _create_group(path)
     write_levels(root, data, side, _axes(len(voxel)), halve_image)
     n_levels = len(level_shapes(tuple(data.shape), side))
-    root.attrs["ome"] = _ome(name, voxel, n_levels, centred=True)
+    origin = origin_nm or (0.0,) * len(voxel)
+    root.attrs["ome"] = _ome(name, voxel, n_levels, origin, centred=True)
     if not labels:
         return
     parent = root.create_group("labels")
@@ -111,7 +141,7 @@ def write_image(
         group = parent.create_group(label_name)
         plain = array.astype(np.uint8) if array.dtype == bool else array
         write_levels(group, plain, side, _axes(len(voxel)), halve_labels)
-        attributes = _ome(label_name, voxel, n_levels, centred=False)
+        attributes = _ome(label_name, voxel, n_levels, origin, centred=False)
         attributes["image-label"] = image_label(_names_of(label_names, label_name))
         group.attrs["ome"] = attributes
 
@@ -170,12 +200,14 @@ def _axes(ndim: int) -> list[str]:
     return ["z", "y", "x"][-ndim:]
 
 
-def _ome(name: str, voxel: tuple[float, ...], n_levels: int, *, centred: bool) -> dict[str, Any]:
+def _ome(
+    name: str, voxel: tuple[float, ...], n_levels: int, origin: tuple[float, ...], *, centred: bool
+) -> dict[str, Any]:
     datasets = []
     for number in range(n_levels):
         scale = [side * 2**number for side in voxel]
         # A mean lies in the middle of what it averages; a sampled label lies where it was sampled.
-        shift = [side * (2**number - 1) / 2 if centred else 0.0 for side in voxel]
+        shift = [o + (side * (2**number - 1) / 2 if centred else 0.0) for side, o in zip(voxel, origin, strict=True)]
         transforms: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
         transforms.append({"type": "translation", "translation": shift})
         datasets.append({"path": str(number), "coordinateTransformations": transforms})

@@ -3,7 +3,10 @@
 import importlib
 import sys
 
-NAMES = ("ground", "ingest", "phantom", "cryo", "realism", "realism_tem_cryo", "masks", "compare")
+NAMES = (
+    "ground", "ingest", "phantom", "cryo", "realism", "realism_tem_cryo", "masks",
+    "sections", "tomograms", "compare", "atlas", "fusion",
+)  # fmt: skip
 
 
 def main(names: list[str]) -> int:

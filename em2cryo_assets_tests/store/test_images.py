@@ -188,3 +188,29 @@ def test_half_a_thousand_cubed_takes_bounded_memory_and_few_seconds(tmp_path: Pa
     mebibytes, cpu_s = map(float, done.stdout.split())
     assert mebibytes < 400  # the volume has 256; a 64 MiB piece, its dask blocks and its halves are in use
     assert cpu_s < 15  # about 2 on an idle machine; generous because CI is not
+
+
+def test_a_coarser_level_lies_where_its_voxels_were(tmp_path: Path) -> None:
+    ramp = np.add.outer(np.arange(64.0), np.add.outer(np.arange(64.0), np.arange(64.0))).astype(np.float32)
+    write_image(tmp_path / "fine", ramp, voxel_nm=(2.0, 2.0, 2.0), name="a", chunk=16)
+    image = read_image(tmp_path / "fine")
+    coarse, origin = image.coarsened(8.0, 10**9)
+    assert coarse.voxel_nm == (8.0, 8.0, 8.0)
+    assert coarse.data.shape == (16, 16, 16)
+    # On a ramp the value says where a voxel's centre is, in fine voxels along the three axes together.
+    assert float(coarse.data[0, 0, 0].compute()) * 2.0 == pytest.approx(sum(origin))
+    write_image(tmp_path / "labels", coarse.data, voxel_nm=coarse.voxel_nm, name="b", origin_nm=origin, chunk=16)
+    ome = json.loads((tmp_path / "labels" / "zarr.json").read_text())["attributes"]["ome"]
+    first = ome["multiscales"][0]["datasets"][0]["coordinateTransformations"]
+    assert first == [{"type": "scale", "scale": [8.0] * 3}, {"type": "translation", "translation": list(origin)}]
+
+
+@pytest.mark.parametrize(
+    ("largest_nm", "most", "side"), [(8.0, 10**9, 8.0), (7.9, 10**9, 4.0), (1.0, 10**9, 2.0), (1.0, 4096, 8.0)]
+)
+def test_levels_are_passed_over_for_their_voxel_or_their_size(
+    tmp_path: Path, largest_nm: float, most: int, side: float
+) -> None:
+    write_image(tmp_path / "a", np.zeros((64, 64, 64), np.uint8), voxel_nm=(2.0,) * 3, name="a", chunk=16)
+    image, _ = read_image(tmp_path / "a").coarsened(largest_nm, most)
+    assert max(image.voxel_nm) == side
