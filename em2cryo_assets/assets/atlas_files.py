@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from em2cryo_assets.assets.records import read_record, write_record
+from em2cryo_assets.compare.tables import MEASUREMENTS
 from em2cryo_assets.report.raster import colour_codes, grey
 from em2cryo_assets.store.images import read_image, read_labels, write_image
 from em2cryo_assets.store.publish import Artifact
-from em2cryo_assets.store.tables import read_table, write_table
+from em2cryo_assets.store.tables import read_table, write_csv, write_table
 from em2cryo_assets.tem.atlas import Atlas
+from em2cryo_assets.tem.tables import ATLAS_TABLES
 
 __all__ = ["AtlasFiles", "ExampleSection", "read_atlas", "write_atlas"]
 
@@ -61,7 +63,8 @@ def write_atlas(folder: Any, atlas: Atlas, sections: Mapping[str, Artifact]) -> 
     """
     names = sorted(atlas.tables)
     for name in names:
-        write_table(folder / f"{name}.parquet", atlas.tables[name])
+        write_table(folder / f"{name}.parquet", atlas.tables[name], ATLAS_TABLES.get(name, MEASUREMENTS))
+        write_csv(folder / f"{name}.csv", atlas.tables[name])
     example = _typical(sections)
     record: dict[str, Any] = {"tables": names, "warnings": list(atlas.warnings), "example": None}
     panels: list[NDArray[Any]] = []

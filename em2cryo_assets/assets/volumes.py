@@ -4,25 +4,33 @@ Belongs here: `interior_atlas`, `fused_volume`, `cell_features`.
 Does not belong here: stereology (`tem.atlas`), filling a mesh (`fusion.volume`) or descriptors (`compare`).
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from em2cryo_assets import checks
 from em2cryo_assets.assets.atlas_files import read_atlas, write_atlas
+from em2cryo_assets.assets.fused_files import write_fused
 from em2cryo_assets.assets.pictures import pictures, table
 from em2cryo_assets.assets.records import read_record, write_record
 from em2cryo_assets.assets.stage import Work, stage_asset
 from em2cryo_assets.compare.descriptors import cell_measurements
 from em2cryo_assets.compare.tables import MEASUREMENTS
+from em2cryo_assets.formats.errors import InputError
+from em2cryo_assets.fusion.budget import check_budget
 from em2cryo_assets.fusion.cutaway import cutaway
-from em2cryo_assets.fusion.volume import fuse, plan_fusion
+from em2cryo_assets.fusion.features import DRIED_LINEAR, expected_depth, expected_volumes
+from em2cryo_assets.fusion.plan import plan_fusion
+from em2cryo_assets.fusion.volume import fuse
 from em2cryo_assets.geometry.mesh import volume_um3
 from em2cryo_assets.report.raster import colour_codes, grey
 from em2cryo_assets.store.images import read_image, read_labels, write_image
 from em2cryo_assets.store.meshes import read_mesh
 from em2cryo_assets.store.tables import read_table, write_table
 from em2cryo_assets.tem.atlas import SectionMeta, build_atlas
-from em2cryo_assets.vocabulary import LABEL_NAMES, LABELS, SOURCE_NAMES
+from em2cryo_assets.tem.compression import Compression, prior_by_resin
+from em2cryo_assets.vocabulary import LABEL_NAMES, LABELS
 
 __all__ = ["cell_features", "fused_volume", "interior_atlas"]
 
@@ -41,7 +49,10 @@ def interior_atlas(work: Work) -> None:
             block=record["block"],
             sampling=record["sampling"],
             thickness_nm=float(record["section_thickness_nm"]),
+            compression=_compression(record),
+            strain=record["strain"],
         )
+    _one_strain(work, meta)
     atlas = build_atlas(sections, meta, work.study.settings.seed)
     shown = write_atlas(work.folder, atlas, work.all("section_labels"))
     work.fallbacks += atlas.warnings
@@ -58,6 +69,31 @@ def interior_atlas(work: Work) -> None:
     work.check("fractions_sum_to_one", abs(total - 1) < 1e-6, f"They add up to {total:.6f}.", total=total)
 
 
+def _compression(record: dict[str, Any]) -> Compression | None:
+    """What is known of the knife: the sidecar's number, else the prior of the resin it names."""
+    recorded = record["compression"]
+    return prior_by_resin(record["resin"]) if recorded is None else Compression(float(recorded), 0.0, "recorded")
+
+
+def _one_strain(work: Work, meta: dict[str, SectionMeta]) -> None:
+    """Refuse sections of different strains: a mean over both is true of neither."""
+    named: dict[str, list[str]] = {}
+    for key, one in meta.items():
+        if one.strain:
+            named.setdefault(one.strain, []).append(key)
+    if len(named) < 2:
+        if named and (silent := sum(not one.strain for one in meta.values())):
+            work.fallbacks.append(f"{silent} section(s) name no strain: taken as {next(iter(named))}, like the others.")
+        return
+    fewest = min(named, key=lambda strain: (len(named[strain]), strain))
+    said = "; ".join(f"{strain}: {len(keys)}" for strain, keys in sorted(named.items()))
+    raise InputError(
+        work.study.inbox.require("tem", named[fewest][0]).path,
+        f"the study's sections are of {len(named)} strains ({said}), which make no one atlas.",
+        "give each strain a study of its own, or correct `strain` in the sidecars.",
+    )
+
+
 @stage_asset("fused_volume", checks.FUSED_VOLUME)
 def fused_volume(work: Work) -> None:
     """Fill the mesh from the atlas, block by block, and warp one real section onto its mid-plane."""
@@ -65,35 +101,43 @@ def fused_volume(work: Work) -> None:
     mesh = read_mesh(work.one("cell_mesh").path / "mesh.zarr")
     source = work.maybe("interior_atlas")
     atlas = None if source is None else read_atlas(source)
-    plan = plan_fusion(
-        mesh,
-        None if atlas is None else atlas.atlas,
-        voxel_nm=settings.fused_voxel_nm,
-        seed=settings.seed,
-        realisations=settings.realisations,
-    )
+    try:
+        check_budget(
+            mesh, settings.fused_voxel_nm,
+            megavoxels=settings.fused_megavoxels, memory_limit_gb=settings.fused_memory_gb,
+        )  # fmt: skip
+    except ValueError as error:
+        raise InputError("study.toml", str(error), "set one of the three there.") from error
+    try:
+        plan = plan_fusion(
+            mesh,
+            None if atlas is None else atlas.atlas,
+            voxel_nm=settings.fused_voxel_nm,
+            seed=settings.seed,
+            realisations=settings.realisations,
+        )
+    except ValueError as error:
+        raise InputError(
+            work.slug, str(error), "correct the outline, pixel size or labels that it comes from."
+        ) from error
     volume = fuse(plan)
     work.fallbacks += volume.fallbacks
     voxel = volume.grid.voxel_nm
-    write_image(
-        work.folder / "fused.ome.zarr",
-        volume.density,
-        voxel_nm=voxel,
-        name=f"{work.slug} density",
-        labels={"interior": volume.labels, "source": volume.source},
-        label_names={"interior": LABEL_NAMES, "source": SOURCE_NAMES},
-    )
-    write_image(
-        work.folder / "uncertainty.ome.zarr", volume.uncertainty, voxel_nm=voxel, name=f"{work.slug} entropy, bits"
-    )
-    labels = np.asarray(read_labels(work.folder / "fused.ome.zarr", "interior"))
+    tally = write_fused(work.folder, volume, work.slug)
+    labels = read_labels(work.folder / "fused.ome.zarr", "interior")
     density = read_image(work.folder / "fused.ome.zarr").data
-    inside = labels != LABELS["outside"]
-    filled_um3 = float(np.count_nonzero(inside)) * float(np.prod(voxel)) / 1e9
-    counts = np.bincount(labels.ravel(), minlength=len(LABELS)) / max(1, int(np.count_nonzero(inside)))
-    record = {"voxel_nm": list(voxel), "origin_nm": list(volume.grid.origin_nm), "has_interior": atlas is not None}
+    inside = int(tally.sum() - tally[LABELS["outside"]])
+    filled_um3 = inside * float(np.prod(voxel)) / 1e9
+    counts = tally / max(1, inside)
+    record = {
+        "voxel_nm": list(voxel),
+        "origin_nm": list(volume.grid.origin_nm),
+        "has_interior": atlas is not None,
+        "inradius_nm": plan.inradius_nm,
+    }
     middle = labels.shape[0] // 2
-    panels, caption = [grey(np.asarray(density[middle])), colour_codes(labels[middle])], "middle slice: density, labels"
+    panels = [grey(np.asarray(density[middle])), colour_codes(np.asarray(labels[middle]))]
+    caption = "middle slice: density, labels"
     if atlas is not None and atlas.example is not None:
         cut = cutaway(
             mesh,
@@ -119,11 +163,11 @@ def fused_volume(work: Work) -> None:
         "shape_zyx": " × ".join(map(str, labels.shape)),
         **{f"fraction_{LABEL_NAMES[c]}": float(counts[c]) for c in LABEL_NAMES if c},
     }
-    error = filled_um3 / volume_um3(mesh) - 1
-    said = f"The voxels' volume is off the mesh's by {error:+.2%}."
-    if abs(error) > 0.01:
+    off = filled_um3 / volume_um3(mesh) - 1
+    said = f"The voxels' volume is off the mesh's by {off:+.2%}."
+    if abs(off) > 0.01:
         said += " More than 1 % stops. Remedy: set a smaller fused_voxel_nm in study.toml."
-    work.check("volume_matches_mesh", abs(error) <= 0.01, said, relative_error=error)
+    work.check("volume_matches_mesh", abs(off) <= 0.01, said, relative_error=off)
 
 
 @stage_asset("cell_features")
@@ -144,9 +188,29 @@ def cell_features(work: Work) -> None:
     )
     write_table(work.folder / "features.parquet", frame, MEASUREMENTS)
     write_record(work.folder, {"live_cell_diameter_um": view["live_cell_diameter_um"]})
+    _attach_atlas(work, volume_um3(mesh), float(read_record(fused)["inradius_nm"]))
     work.parameters["comparable"] = bool(view["comparable"])
     work.metadata |= {
         "features": table(frame[["characteristic", "value", "unit_of_measure", "assessable", "reason"]]),
         "volume_um3": volume_um3(mesh),
         "comparable": bool(view["comparable"]),
+    }
+
+
+def _attach_atlas(work: Work, mesh_um3: float, inradius_nm: float) -> None:
+    """Write what the population holds, for a cell of this shape: the atlas's numbers, not this cell's."""
+    source = work.maybe("interior_atlas")
+    if source is None:
+        return
+    atlas = read_atlas(source).atlas
+    volumes = expected_volumes(atlas, mesh_um3, work.study.settings.seed)
+    depth = expected_depth(atlas, inradius_nm)
+    write_table(work.folder / "expected_volumes.parquet", volumes)
+    write_table(work.folder / "expected_depth.parquet", depth)
+    mean, sd = DRIED_LINEAR
+    work.fallbacks.append(f"Living sizes assume that drying left {mean:g} ± {sd:g} of every length.")
+    work.metadata |= {
+        "expected_volumes": table(volumes),
+        "expected_depth": table(depth),
+        "expected_of": "the population of the TEM sections, in a cell of this shape; nothing was seen inside this cell",
     }

@@ -52,6 +52,8 @@ class Sidecar:
         Mean diameter of living cells of the strain, µm: undoes drying.
     section_thickness_nm : float or None
         Thickness of a TEM section, or of the slab that a tilt series shows, nm.
+    compression : float or None
+        Share by which the knife shortened a section along its path, 0 where it is known that it did not.
     block, cell : str or None
         Identity of the resin block and of the cell: the independent units.
     sampling : str or None
@@ -76,6 +78,7 @@ class Sidecar:
     tilts_deg: tuple[float, ...] | None = None
     live_cell_diameter_um: float | None = None
     section_thickness_nm: float | None = None
+    compression: float | None = None
     block: str | None = None
     cell: str | None = None
     sampling: str | None = None
@@ -96,7 +99,7 @@ class Sidecar:
     unknown: tuple[str, ...] = ()
 
 
-_NUMBERS: Final = (*_POSITIVE, "tilt_deg")
+_NUMBERS: Final = (*_POSITIVE, "tilt_deg", "compression")
 _FLAGS: Final = ("denoised", "simulated")
 _LISTS: Final = ("tilts_deg",)
 _NAMES: Final = tuple(field.name for field in fields(Sidecar) if field.name != "unknown")
@@ -178,6 +181,8 @@ def _is_number(value: Any) -> bool:
 def _check_range(path: Path, name: str, value: float) -> None:
     if name.endswith("_nm") and not _LENGTHS_NM[0] <= value <= _LENGTHS_NM[1]:
         raise InputError(path, f"{name} = {value:g} is no length in nanometres.", "convert it to nm.")
+    if name == "compression" and not 0 <= value <= 0.6:
+        raise InputError(path, f"{name} = {value:g} is not possible.", "give the share that was lost, 0 to 0.6.")
     if name in ("tilt_deg", "tilts_deg") and abs(value) > 90:
         raise InputError(path, f"{name}: {value:g} is no tilt.", "give degrees between -90 and 90.")
 

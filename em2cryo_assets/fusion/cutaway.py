@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from em2cryo_assets.fusion.budding import compartments
 from em2cryo_assets.geometry.distance import signed_distance
 from em2cryo_assets.geometry.grid import Grid
 from em2cryo_assets.geometry.mesh import Mesh
@@ -20,6 +21,7 @@ _CAPTION = (
     "TEM profile of another cell, warped onto the mid-plane of this cell's SEM shape. "
     "Not this cell's interior: for orientation only."
 )
+_BUD = "The bud is left grey: stretched through the neck, a round profile would show what no cell looks like."
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ def cutaway(
 ) -> CutawayImage:
     """Warp one profile onto the plane through the middle of a mesh, normal to z.
 
-    Long axes are aligned; then every ray from the centroid is stretched so that outline falls on outline.
+    Long axes are aligned; then every ray from the centroid is stretched so that outline falls on outline. A bud
+    stays grey: the profile is of an unbudded cell.
 
     Parameters
     ----------
@@ -88,10 +91,13 @@ def cutaway(
     origin = (low + high)[1:] / 2 - (shape - 1) / 2 * grid_pixel_nm
     middle = float((low[0] + high[0]) / 2)
     grid = Grid((1, int(shape[0]), int(shape[1])), (grid_pixel_nm,) * 3, (middle, float(origin[0]), float(origin[1])))
-    mask = signed_distance(mesh, grid)[0] < 0
+    distance = signed_distance(mesh, grid)[0]
+    mask = distance < 0
     if not mask.any():
         raise ValueError("The mesh has no area in its middle plane.")
-    centre, angle, outline = _frame(mask, grid_pixel_nm)
+    parts = compartments(-distance)
+    mother = parts == 1 if parts.max() > 1 else mask
+    centre, angle, outline = _frame(mother, grid_pixel_nm)
     their_centre, their_angle, their_outline = _frame(profile, pixel_size_nm)
     y, x = np.indices(mask.shape, dtype=np.float64) - centre[:, None, None]
     radius = np.hypot(y, x) * grid_pixel_nm
@@ -101,8 +107,10 @@ def cutaway(
     rows = their_centre[0] + reach * np.sin(turn + their_angle)
     columns = their_centre[1] + reach * np.cos(turn + their_angle)
     warped = ndimage.map_coordinates(np.asarray(section_density, np.float32), [rows, columns], order=1, mode="nearest")
-    density = np.where(mask, warped, np.float32(np.nan)).astype(np.float32)
-    return CutawayImage(density, mask, _CAPTION, grid_pixel_nm, (middle, float(origin[0]), float(origin[1])))
+    density = np.where(mother, warped, np.float32(np.median(section_density[profile])))
+    density = np.where(mask, density, np.float32(np.nan)).astype(np.float32)
+    caption = _CAPTION if parts.max() <= 1 else f"{_CAPTION} {_BUD}"
+    return CutawayImage(density, mask, caption, grid_pixel_nm, (middle, float(origin[0]), float(origin[1])))
 
 
 def _frame(mask: NDArray[np.bool_], pixel_nm: float) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Body", "Demand", "body_distance", "place_bodies"]
+__all__ = ["Body", "Demand", "body_distance", "body_window", "place_bodies"]
 
 _GAP_NM = 30.0
 """Cytoplasm left between neighbours: a ribosome's width, below which sections show contact."""
+_REACH_NM = 400.0
+"""How far a body takes room from others, beyond its surface."""
 _MITOCHONDRION_ASPECT = 4.0
 _MOST_BODIES = {"nucleus": 1, "vacuole": 4, "mitochondrion": 24, "lipid_droplet": 40}
 _CANDIDATES = 24
@@ -55,11 +57,14 @@ class Demand:
         Total volume.
     width_nm : float
         Typical diameter of one body (of a tube, across).
+    part : int
+        Mother (1) or bud (2) that it is placed in.
     """
 
     label: str
     volume_nm3: float
     width_nm: float
+    part: int = 1
 
 
 def body_distance(
@@ -100,11 +105,23 @@ def _axis_distance(
     return np.sqrt((dz - t * a[0]) ** 2 + (dy - t * a[1]) ** 2 + (dx - t * a[2]) ** 2)
 
 
+def body_window(body: Body, axes_nm: Sequence[NDArray[np.float64]]) -> tuple[slice, slice, slice]:
+    """Voxels of a grid that a body can change: farther than 400 nm beyond its surface all keep what they were."""
+    reach = body.radius_nm + _REACH_NM
+    spans = [
+        np.searchsorted(axis, [min(a, b) - reach, max(a, b) + reach])
+        for axis, a, b in zip(axes_nm, body.start_nm, body.stop_nm, strict=True)
+    ]
+    first, second, third = (slice(int(low), int(high)) for low, high in spans)
+    return first, second, third
+
+
 def place_bodies(
     depth_nm: NDArray[np.floating],
     axes_nm: Sequence[NDArray[np.float64]],
     demands: Sequence[Demand],
     preference: dict[str, NDArray[np.float64]],
+    parts: NDArray[np.uint8],
     rng: np.random.Generator,
 ) -> tuple[list[Body], list[str]]:
     """Draw one arrangement of organelles.
@@ -122,7 +139,9 @@ def place_bodies(
     demands : sequence of Demand
         In order of placement.
     preference : dict of str to numpy.ndarray
-        Relative weight of twenty bins of depth / inradius for each label.
+        Relative weight of twenty bins of depth / inradius of the part for each label.
+    parts : numpy.ndarray, uint8, shape (z, y, x)
+        Mother and bud (`fusion.budding`): the middle of each body lies in the part that its demand names.
     rng : numpy.random.Generator
         Source of all chance.
 
@@ -137,15 +156,23 @@ def place_bodies(
         a.astype(np.float32).reshape(s) for a, s in zip(axes_nm, ((-1, 1, 1), (1, -1, 1), (1, 1, -1)), strict=True)
     )
     voxel_nm3 = float(np.prod([a[1] - a[0] for a in axes_nm]))
-    clearance = depth_nm.astype(np.float32)
-    inradius = max(float(depth_nm.max()), 1.0)
+    clearance = np.array(depth_nm, dtype=np.float32)  # a copy: what is placed is taken out of it
+    numbers = range(1, int(parts.max(initial=0)) + 1)
+    relative = np.zeros(depth_nm.shape, np.float32)
+    for number in numbers:
+        mine = parts == number
+        relative[mine] = depth_nm[mine] / max(float(depth_nm[mine].max()), 1.0)
     bodies: list[Body] = []
     fallbacks: list[str] = []
     for demand in demands:
         if demand.volume_nm3 <= 0:
             continue
         weights = preference.get(demand.label, np.ones(20))
-        bins = np.clip((depth_nm / inradius * len(weights)).astype(int), 0, len(weights) - 1)
+        bins = np.clip((relative * len(weights)).astype(np.int8), 0, len(weights) - 1)
+        mine = parts == demand.part
+        if not mine.any():
+            fallbacks.append(f"{demand.label}: no room for any in this shape.")
+            continue
         left = demand.volume_nm3
         shapes = _shapes(demand)
         for index, (length, radius) in enumerate(shapes):
@@ -153,13 +180,15 @@ def place_bodies(
             # The body keeps its proportions when the volume it has to make up for differs from its share.
             scale = (wanted / _capsule_volume(length, radius)) ** (1 / 3)
             length, radius = length * scale, radius * scale
-            start, stop = _position(clearance, bins, weights, axes_nm, length, radius, rng)
+            start, stop = _position(clearance, mine, bins, weights, axes_nm, length, radius, rng)
             body = Body(demand.label, start, stop, radius)
             body, volume = _fitted(body, wanted, clearance, z, y, x, voxel_nm3)
             if volume > 0:
                 bodies.append(body)
-                distance = body_distance(body, clearance, z, y, x)
-                clearance = np.minimum(clearance, distance)
+                window = body_window(body, axes_nm)
+                free = clearance[window]
+                near = body_distance(body, free, z[window[0]], y[:, window[1]], x[:, :, window[2]])
+                clearance[window] = np.minimum(free, near)
             left -= volume
         if left > 0.05 * demand.volume_nm3:
             fallbacks.append(
@@ -187,7 +216,8 @@ def _shapes(demand: Demand) -> list[tuple[float, float]]:
 
 def _position(
     clearance: NDArray[np.float32],
-    bins: NDArray[np.int_],
+    mine: NDArray[np.bool_],
+    bins: NDArray[np.int8],
     weights: NDArray[np.float64],
     axes_nm: Sequence[NDArray[np.float64]],
     length: float,
@@ -196,10 +226,10 @@ def _position(
 ) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
     """Choose the ends of the axis: the roomiest of a few draws."""
     need = radius + _GAP_NM
-    room = clearance >= need
+    room = mine & (clearance >= need)
     if not room.any():
         # Nowhere does it fit whole: the roomiest fifth, and the cut form does the rest.
-        room = clearance >= 0.8 * float(clearance.max())
+        room = mine & (clearance >= 0.8 * float(clearance[mine].max(initial=-np.inf)))
     candidates = np.flatnonzero(room)
     weight = weights[bins.ravel()[candidates]] + 1e-6
     drawn = candidates[rng.choice(len(candidates), size=_CANDIDATES, p=weight / weight.sum())]

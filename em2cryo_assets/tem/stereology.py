@@ -5,16 +5,15 @@ Does not belong here: images, labels, tables (`tem.atlas`).
 """
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "boundary_length_px",
-    "holmes_correction",
+    "holmes_area",
     "linearised_units",
     "mean_shell_thickness",
     "oblique_shell_fit",
     "ratio_estimate",
-    "unfolded_diameter",
 ]
 
 
@@ -68,33 +67,40 @@ def linearised_units(part: NDArray[np.floating], whole: NDArray[np.floating]) ->
     return ratio + len(part) * (part - ratio * whole) / np.sum(whole)
 
 
-def holmes_correction(
-    area_fraction: float, surface_per_volume_um: float, thickness_nm: float, *, darker: bool
-) -> float:
-    """Volume fraction from the projected area fraction of opaque (darker) or clear (paler) convex bodies.
+def holmes_area(
+    area_um2: ArrayLike, boundary_um: ArrayLike, bodies: ArrayLike, thickness_nm: ArrayLike, *, darker: bool
+) -> NDArray[np.float64]:
+    """Area in which a plane would cut convex bodies, from the area they show through a section's thickness.
 
-    A_A = V_V ± t S_V / 4 (Holmes 1927; Cauchy's mean projection S/4): what is darker than its surroundings
-    is drawn too large by the section's thickness, what is paler too small. Outlines drawn at half density
-    need no correction as long as bodies are thicker than the section.
+    What is darker than its surroundings shows the union of its cuts, what is paler their intersection (Holmes
+    1927). Summed over random sections that is A ± t S/4 (Cauchy), with S from the outlines: S_V = (4/π) B_A. The
+    outlines are changed by the thickness as well, by π t for each body, hence
+
+        A = A_shown ∓ t B / π + n t²,
+
+    which is exact for spheres up to t³ a body. Without the last term droplets of 0.46 µm come out 6 % too small at
+    80 nm. Outlines drawn at half density need none of it as long as bodies are thicker than the section.
 
     Parameters
     ----------
-    area_fraction : float
-        A_A.
-    surface_per_volume_um : float
-        True S_V of the bodies, per µm.
-    thickness_nm : float
-        Section thickness t.
+    area_um2, boundary_um : array_like
+        Area shown and length of its outline, µm², µm.
+    bodies : array_like
+        Number of separate pieces n.
+    thickness_nm : array_like
+        Section thickness t, nm.
     darker : bool
         Whether the bodies hide what lies above or below them.
 
     Returns
     -------
-    float
-        V_V, not below zero.
+    numpy.ndarray, float64
+        µm²; a single section's may be negative, sums over sections are what they are for.
     """
-    shift = thickness_nm / 1000.0 * surface_per_volume_um / 4.0
-    return max(0.0, area_fraction - shift if darker else area_fraction + shift)
+    t = np.asarray(thickness_nm, float) / 1000.0
+    shift = t * np.asarray(boundary_um, float) / np.pi
+    area = np.asarray(area_um2, float)
+    return np.asarray((area - shift if darker else area + shift) + np.asarray(bodies, float) * t**2)
 
 
 def mean_shell_thickness(area_um2: float, middle_length_um: float) -> float:
@@ -140,8 +146,3 @@ def oblique_shell_fit(apparent_nm: NDArray[np.floating]) -> tuple[float, float]:
         if error < best[0] - 1e-12:
             best = (error, float(np.exp(shift)), float(sd))
     return best[1], best[2]
-
-
-def unfolded_diameter(mean_area_um2: float) -> float:
-    """Diameter in nm of equal spheres whose random plane sections have this mean area: E[a] = π D² / 6."""
-    return float(np.sqrt(6.0 * mean_area_um2 / np.pi) * 1000.0)

@@ -33,12 +33,12 @@ def _atlas(**changes: float) -> Atlas:
     )
     sizes = pd.DataFrame(
         [
-            ("nucleus", 1800.0, 1400.0),
-            ("vacuole", 1700.0, 1400.0),
-            ("mitochondrion", 600.0, 340.0),
-            ("lipid_droplet", 450.0, 330.0),
+            ("nucleus", 1800.0, 80.0, 1400.0),
+            ("vacuole", 1700.0, 300.0, 1400.0),
+            ("mitochondrion", 600.0, 150.0, 340.0),
+            ("lipid_droplet", 450.0, 80.0, 330.0),
         ],
-        columns=["label", "diameter_nm", "width_nm"],
+        columns=["label", "diameter_nm", "diameter_sd_nm", "width_nm"],
     )
     rows = []
     for label in LABELS:

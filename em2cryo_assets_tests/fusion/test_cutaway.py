@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from em2cryo_assets.fusion.cutaway import cutaway
+from em2cryo_assets.geometry.isosurface import mesh_of_volume
 
 
 def _ring_section(long_px: float, short_px: float, turn_deg: float):
@@ -34,3 +35,17 @@ def test_caption_says_that_it_is_another_cell(cell):
 def test_an_empty_profile_is_refused(cell):
     with pytest.raises(ValueError, match="empty"):
         cutaway(cell, np.zeros((9, 9)), np.zeros((9, 9), bool), pixel_size_nm=1.0, grid_pixel_nm=60.0)
+
+
+def test_a_profile_is_not_stretched_into_a_bud():
+    axis = np.arange(-2300.0, 4301.0, 100.0)
+    z, y, x = np.meshgrid(axis, axis, axis, indexing="ij")
+    mother, bud = np.sqrt(z**2 + y**2 + x**2) < 1900, np.sqrt(z**2 + y**2 + (x - 2600) ** 2) < 1000
+    mesh = mesh_of_volume(mother | bud, (100.0,) * 3)
+    density, profile = _ring_section(100, 100, 0)
+    result = cutaway(mesh, density, profile, pixel_size_nm=20.0, grid_pixel_nm=40.0)
+    along = result.origin_nm[2] + 40.0 * np.arange(result.mask.shape[1]) + axis[0]
+    in_bud = result.mask & (along > 2300.0)
+    assert np.ptp(result.density[in_bud]) == 0
+    assert np.ptp(result.density[result.mask & (along < 1500.0)]) > 0.8
+    assert "bud is left grey" in result.caption

@@ -10,7 +10,8 @@ DEPTH = 1900.0 - np.sqrt(sum(a**2 for a in np.meshgrid(AXIS, AXIS, AXIS, indexin
 
 
 def _place(demands, seed=0, preference=None):
-    return place_bodies(DEPTH, [AXIS] * 3, demands, preference or {}, np.random.default_rng(seed))
+    parts = (DEPTH > 0).astype(np.uint8)
+    return place_bodies(DEPTH, [AXIS] * 3, demands, preference or {}, parts, np.random.default_rng(seed))
 
 
 @settings(max_examples=20, deadline=None)

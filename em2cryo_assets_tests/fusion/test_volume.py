@@ -5,9 +5,11 @@ from scipy import ndimage
 
 from em2cryo_assets.fusion import volume
 from em2cryo_assets.fusion.grids import interpolated
-from em2cryo_assets.fusion.volume import fuse, homogeneous_interior, plan_fusion
+from em2cryo_assets.fusion.plan import plan_fusion
+from em2cryo_assets.fusion.volume import fuse, homogeneous_interior
 from em2cryo_assets.geometry.mesh import Mesh, volume_um3
 from em2cryo_assets.vocabulary import LABELS, ORGANELLES, SOURCES
+from em2cryo_assets_tests.fusion.conftest import ellipsoid
 
 VOXEL_NM = 40.0
 FRACTIONS = {"nucleus": 0.075, "vacuole": 0.10, "mitochondrion": 0.03, "lipid_droplet": 0.015}
@@ -15,7 +17,7 @@ FRACTIONS = {"nucleus": 0.075, "vacuole": 0.10, "mitochondrion": 0.03, "lipid_dr
 
 def _arrays(fused, scheduler="synchronous"):
     """Density, labels, source, uncertainty, computed afresh."""
-    volume._blocks.clear()
+    volume._kept.clear()
     with dask.config.set(scheduler=scheduler):
         return dask.compute(fused.density, fused.labels, fused.source, fused.uncertainty)
 
@@ -37,7 +39,7 @@ def test_labelled_volume_is_the_volume_of_the_mesh(arrays, cell):
 def test_labelled_volume_holds_at_a_neck(budded, make_atlas):
     fused = fuse(plan_fusion(budded, make_atlas(), voxel_nm=VOXEL_NM, seed=3, realisations=2))
     labels = _arrays(fused)[1]
-    assert np.count_nonzero(labels) * VOXEL_NM**3 / 1e9 == pytest.approx(volume_um3(budded), rel=0.01)
+    assert np.count_nonzero(labels) * VOXEL_NM**3 / 1e9 == pytest.approx(volume_um3(budded), rel=0.005)
 
 
 def test_labelled_volume_holds_in_a_thin_body(thin):
@@ -45,14 +47,14 @@ def test_labelled_volume_holds_in_a_thin_body(thin):
     assert np.count_nonzero(labels) * VOXEL_NM**3 / 1e9 == pytest.approx(volume_um3(thin), rel=0.01)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+@pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("shape", ["cell", "budded"])
 def test_fractions_of_the_atlas_come_back(shape, seed, make_atlas, request):
     mesh = request.getfixturevalue(shape)
     labels = _arrays(fuse(plan_fusion(mesh, make_atlas(), voxel_nm=VOXEL_NM, seed=seed, realisations=1)))[1]
     for label, wanted in FRACTIONS.items():
         found = np.count_nonzero(labels == LABELS[label]) / np.count_nonzero(labels)
-        assert found == pytest.approx(wanted, rel=0.05), label
+        assert found == pytest.approx(wanted, rel=0.02), label
 
 
 def test_wall_has_the_thickness_of_the_atlas(arrays, cell):
@@ -85,6 +87,18 @@ def test_bytes_do_not_depend_on_the_scheduler(plan, arrays):
     assert all(a.tobytes() == b.tobytes() for a, b in zip(arrays, again, strict=True))
 
 
+def test_bytes_do_not_depend_on_processes(plan, arrays):
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster,
+        Client(cluster),
+    ):
+        fused = fuse(plan)
+        again = dask.compute(fused.density, fused.labels, fused.source, fused.uncertainty)
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(arrays, again, strict=True))
+
+
 def test_bytes_do_not_depend_on_the_run(arrays, cell, make_atlas):
     again = plan_fusion(Mesh(cell.vertices_nm.copy(), cell.faces.copy()), make_atlas(), voxel_nm=VOXEL_NM, seed=3)
     assert all(a.tobytes() == b.tobytes() for a, b in zip(arrays, _arrays(fuse(again)), strict=True))
@@ -92,7 +106,7 @@ def test_bytes_do_not_depend_on_the_run(arrays, cell, make_atlas):
 
 def test_any_block_can_be_computed_alone(plan, arrays):
     fused = fuse(plan)
-    volume._blocks.clear()
+    volume._kept.clear()
     corner = fused.labels.blocks[-1, -1, -1].compute(scheduler="synchronous")
     assert (corner == arrays[1][tuple(slice(-n, None) for n in corner.shape)]).all()
 
@@ -158,9 +172,20 @@ def test_without_an_atlas_there_is_a_shell_and_a_reason(cell):
 
 
 def test_more_than_fits_is_scaled_down_and_said(cell, make_atlas):
-    fused = fuse(plan_fusion(cell, make_atlas(vacuole=0.9), voxel_nm=60.0, seed=1, realisations=1))
+    fused = fuse(plan_fusion(cell, make_atlas(vacuole=0.8), voxel_nm=60.0, seed=1, realisations=1))
     assert any("scaled down" in s for s in fused.fallbacks)
     assert (_arrays(fused)[1] == LABELS["vacuole"]).any()
+
+
+def test_organelles_that_fill_more_than_the_cell_are_refused(cell, make_atlas):
+    with pytest.raises(ValueError, match="102% of the cell"):
+        plan_fusion(cell, make_atlas(vacuole=0.9), voxel_nm=60.0, seed=1, realisations=1)
+
+
+def test_a_mesh_that_its_wall_fills_is_refused(make_atlas):
+    speck = ellipsoid(150.0, 160.0, 200.0)
+    with pytest.raises(ValueError, match="nothing is left inside"):
+        plan_fusion(speck, make_atlas(), voxel_nm=20.0, seed=1, realisations=1)
 
 
 def test_unseen_organelles_are_not_placed(cell, make_atlas):

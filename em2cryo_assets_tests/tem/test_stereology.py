@@ -5,12 +5,11 @@ from hypothesis import strategies as st
 
 from em2cryo_assets.tem.stereology import (
     boundary_length_px,
-    holmes_correction,
+    holmes_area,
     linearised_units,
     mean_shell_thickness,
     oblique_shell_fit,
     ratio_estimate,
-    unfolded_diameter,
 )
 
 
@@ -62,21 +61,21 @@ def test_linearised_standard_error_covers():
 
 
 @settings(max_examples=20, deadline=None)
-@given(thickness=st.floats(20, 300), diameter=st.floats(0.2, 2.0))
-def test_holmes_correction_undoes_opaque_projection_of_spheres(thickness, diameter):
-    # One sphere in a µm³: the area of its projection from a slab of thickness t, summed over positions.
+@given(thickness=st.floats(20, 300), diameter=st.floats(0.4, 2.0))
+def test_holmes_area_undoes_the_thickness_of_sections_of_spheres(thickness, diameter):
+    # One sphere in a µm³: area, outline and number of its profiles in a slab of thickness t, summed over positions.
     t, radius = thickness / 1000, diameter / 2
+    truth = np.pi * diameter**3 / 6
     centre = np.linspace(-radius - t / 2, radius + t / 2, 200_001)
-    beyond = np.maximum(np.abs(centre) - t / 2, 0)
-    area_fraction = np.trapezoid(np.pi * np.maximum(radius**2 - beyond**2, 0), centre)
-    truth, surface = np.pi * diameter**3 / 6, np.pi * diameter**2
-    assert holmes_correction(area_fraction, surface, thickness, darker=True) == pytest.approx(truth, rel=1e-6)
-    # What is clear is seen only where the whole thickness is clear; exact while t is below the diameter.
-    if t < 0.5 * diameter:
-        inside = np.linspace(-radius + t / 2, radius - t / 2, 200_001)
-        clear = np.trapezoid(np.pi * (radius**2 - (np.abs(inside) + t / 2) ** 2), inside)
-        lens = np.pi * (t**3) / 12  # second-order term the linear correction leaves out
-        assert holmes_correction(clear, surface, thickness, darker=False) == pytest.approx(truth + lens, rel=0.05)
+    shown = np.sqrt(np.maximum(radius**2 - np.maximum(np.abs(centre) - t / 2, 0) ** 2, 0))
+    sums = (np.trapezoid(np.pi * shown**2, centre), np.trapezoid(2 * np.pi * shown, centre), diameter + t)
+    assert holmes_area(*sums, thickness, darker=True) == pytest.approx(truth + t**3, rel=1e-3)
+    # What is clear is seen only where the whole thickness is clear.
+    if t < 0.8 * diameter:
+        centre = np.linspace(-radius + t / 2, radius - t / 2, 200_001)
+        shown = np.sqrt(np.maximum(radius**2 - (np.abs(centre) + t / 2) ** 2, 0))
+        sums = (np.trapezoid(np.pi * shown**2, centre), np.trapezoid(2 * np.pi * shown, centre), diameter - t)
+        assert holmes_area(*sums, thickness, darker=False) == pytest.approx(truth, rel=0.02 + 1.5 * (t / diameter) ** 3)
 
 
 @settings(max_examples=15, deadline=None)
@@ -101,11 +100,6 @@ def test_oblique_fit_recovers_thickness_and_spread(sd_log):
 
 def test_oblique_fit_says_nothing_from_three_profiles():
     assert np.isnan(oblique_shell_fit(np.array([1.0, 2.0, 3.0]))).all()
-
-
-def test_unfolding_equal_spheres():
-    heights = np.random.default_rng(0).uniform(-0.4, 0.4, 100_000)
-    assert unfolded_diameter(float(np.mean(np.pi * (0.4**2 - heights**2)))) == pytest.approx(800, rel=0.01)
 
 
 @pytest.mark.parametrize("radius", [8.0, 31.3, 60.0])
