@@ -34,7 +34,7 @@ lint: install
 	$(BIN)/mypy em2cryo_assets
 
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 bench: install
 	$(BIN)/python -m em2cryo_assets_tests.benchmarks

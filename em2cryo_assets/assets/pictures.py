@@ -6,7 +6,8 @@ Does not belong here: figures of the report (`report`) or anything measured.
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 import dagster as dg
@@ -17,7 +18,7 @@ from PIL import Image, ImageDraw
 from em2cryo_assets.geometry.mesh import Mesh
 from em2cryo_assets.report.figures import still_of_mesh
 
-__all__ = ["mesh_pictures", "pictures", "table", "windowed"]
+__all__ = ["mesh_pictures", "outlined", "pictures", "table", "windowed"]
 
 _LIMIT_BYTES: Final = 50_000
 _SIDE_PX: Final = 320
@@ -32,6 +33,16 @@ def windowed(image: NDArray[Any]) -> NDArray[np.uint8]:
     low, high = np.percentile(finite, (0.5, 99.5)) if finite.size else (0.0, 1.0)
     scaled = (np.nan_to_num(np.asarray(image, dtype=np.float32)) - low) / max(high - low, 1e-12)
     return (np.clip(scaled, 0, 1) * 255).astype(np.uint8)
+
+
+def outlined(image: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.uint8]:
+    """The image (y, x) with the rim of each label in colour, two pixels wide."""
+    from scipy import ndimage
+
+    rim = ndimage.grey_dilation(labels, 3) != ndimage.grey_erosion(labels, 3)
+    shown = np.repeat(windowed(image)[..., None], 3, axis=2)
+    shown[rim] = (255, 176, 0)
+    return shown
 
 
 def pictures(panels: Sequence[NDArray[Any]], caption: str, *, simulated: bool) -> dict[str, dg.MetadataValue[Any]]:
@@ -77,12 +88,20 @@ def mesh_pictures(mesh: Mesh, *, simulated: bool) -> dict[str, dg.MetadataValue[
     return pictures([above, side], "as the SEM saw it; from the side, far half on the right", simulated=simulated)
 
 
-def table(frame: Any, *, rows: int = 60) -> dg.MetadataValue[Any]:
-    """A DataFrame as table metadata, which the UI shows without a click; floats rounded for reading."""
+def table(frame: Any, *, rows: int = 60, meaning: Mapping[str, str] = MappingProxyType({})) -> dg.MetadataValue[Any]:
+    """A DataFrame as table metadata, which the UI shows without a click; floats rounded for reading.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Its first `rows` rows are shown.
+    meaning : mapping of str to str
+        What a column means, by its name: shown beside it.
+    """
     records = [
         dg.TableRecord({str(k): _plain(v) for k, v in row.items()}) for row in frame.head(rows).to_dict("records")
     ]
-    columns = [dg.TableColumn(str(name), _column_type(frame[name])) for name in frame.columns]
+    columns = [dg.TableColumn(str(n), _column_type(frame[n]), description=meaning.get(str(n))) for n in frame.columns]
     return dg.MetadataValue.table(records=records, schema=dg.TableSchema(columns=columns))
 
 

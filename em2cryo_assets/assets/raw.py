@@ -5,7 +5,9 @@ Does not belong here: how files are read (`formats`, `cryoet.mrc`) or which file
 """
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,11 +17,14 @@ from em2cryo_assets import checks
 from em2cryo_assets.assets.pictures import pictures
 from em2cryo_assets.assets.records import sidecar_record, write_record
 from em2cryo_assets.assets.stage import Work, stage_asset
-from em2cryo_assets.cryoet.from_tilt_series import BackProjection, reconstruct_series
+from em2cryo_assets.compare.record import CRYO_SECTION_COMPRESSION
+from em2cryo_assets.cryoet.external_reconstruction import ExternalReconstruction, reconstruct_with
+from em2cryo_assets.cryoet.from_tilt_series import BackProjection, Reconstruction, reconstruct_series
 from em2cryo_assets.cryoet.mrc import Tomogram, open_tomogram
 from em2cryo_assets.cryoet.raw_volume import VolumeView
 from em2cryo_assets.cryoet.tilt_series_file import is_tilt_series, read_tilt_series
 from em2cryo_assets.formats.errors import InputError
+from em2cryo_assets.formats.exposure import exposure
 from em2cryo_assets.formats.image import CalibratedImage, read_image
 from em2cryo_assets.formats.sidecar import Sidecar, read_sidecar
 from em2cryo_assets.report.raster import grey
@@ -34,7 +39,9 @@ def sem_field(work: Work) -> None:
     """Read one SEM image; the data bar and burnt-in bars become the label ``excluded``."""
     path, sidecar = _raw(work, "sem")
     image = read_image(path, sidecar, data_bar=True)
-    _publish_image(work, path, sidecar, image)
+    taken = exposure(image.tags, sidecar, image.warnings)
+    work.metadata |= {name: value for name, value in taken.items() if value is not None}
+    _publish_image(work, path, sidecar, image, taken)
 
 
 @stage_asset("tem_section", checks.TEM_SECTION)
@@ -70,6 +77,7 @@ def tomogram(work: Work) -> None:
         "tilts_deg": None if volume.tilts_deg is None else list(volume.tilts_deg),
         "modality": volume.modality,
         "denoised": volume.denoised,
+        "compression": _compression(work, sidecar, volume.modality),
         "unit": sidecar.cell or work.slug,
         "warnings": list(volume.warnings),
     }
@@ -86,23 +94,50 @@ def tomogram(work: Work) -> None:
     _tell_warnings(work, volume.warnings)
 
 
+def _compression(work: Work, sidecar: Sidecar, modality: str) -> float | None:
+    """Share by which the knife shortened a cryo-section, where it was recorded."""
+    if modality != "cryo-section":
+        return None
+    if sidecar.compression is None:
+        low, high = CRYO_SECTION_COMPRESSION
+        work.fallbacks.append(
+            "The sidecar does not say `compression`; the knife shortens cryo-sections by "
+            f"{low:.0%} to {high:.0%} (as measured on others), and comparisons draw from that range."
+        )
+    return sidecar.compression
+
+
 def _reconstructed(work: Work, path: Path, sidecar: Sidecar) -> Tomogram:
     """A tomogram from its tilt series; halves of every other view are published beside it."""
-    series = read_tilt_series(path, sidecar)
-    made = reconstruct_series(series, thickness_nm=sidecar.section_thickness_nm, device=work.compute.torch_device())
-    voxel_nm = (made.voxel_nm,) * 3
+    series, program = read_tilt_series(path, sidecar), work.study.settings.reconstruction
+    made: Reconstruction | ExternalReconstruction
+    if program == "built-in":
+        made = reconstruct_series(series, thickness_nm=sidecar.section_thickness_nm, device=work.compute.torch_device())
+    else:
+        made = reconstruct_with(program, series, work.folder.parent, thickness_nm=sidecar.section_thickness_nm)
+        work.parameters |= {"reconstruction_version": made.version or "not said", "commands": list(made.commands)}
+        work.metadata["reconstruction"] = " ".join(filter(None, (program, made.version)))
     for name in ("even", "odd"):
-        half = _on_disk(getattr(made, name), work.folder)
-        write_image(work.folder / f"{name}.ome.zarr", half, voxel_nm=voxel_nm, name=f"{work.slug}, {name} views")
-        work.context.log.info(f"reconstructed from {name} views")
+        half = getattr(made, name)
+        if half is not None:
+            volume = _on_disk(half, work.folder) if isinstance(half, BackProjection) else half
+            write_image(
+                work.folder / f"{name}.ome.zarr",
+                volume,
+                voxel_nm=(made.voxel_nm,) * 3,
+                name=f"{work.slug}, {name} views",
+            )
+            work.context.log.info(f"reconstructed from {name} views")
     fallbacks = list(made.notes)
     if sidecar.modality is None:
         fallbacks.append("The modality was not recorded; the volume was treated as a lamella.")
     if made.residual_nm is not None:
         work.metadata["alignment_residual_nm"] = made.residual_nm
-    density = VolumeView(_on_disk(made.density, work.folder), (0, 1, 2), 1.0)
+    density = made.density
+    if isinstance(density, BackProjection):
+        density = VolumeView(_on_disk(density, work.folder), (0, 1, 2), 1.0)
     return Tomogram(
-        density, voxel_nm, "tilt series", made.tilts_deg, sidecar.modality or "lamella",
+        density, (made.voxel_nm,) * 3, "tilt series", made.tilts_deg, sidecar.modality or "lamella",
         warnings=list(series.warnings), fallbacks=fallbacks,
     )  # fmt: skip
 
@@ -136,7 +171,9 @@ def _raw(work: Work, kind: Kind) -> tuple[Path, Sidecar]:
     return raw.path, sidecar
 
 
-def _publish_image(work: Work, path: Path, sidecar: Sidecar, image: CalibratedImage) -> None:
+def _publish_image(
+    work: Work, path: Path, sidecar: Sidecar, image: CalibratedImage, taken: Mapping[str, Any] = MappingProxyType({})
+) -> None:
     side = image.pixel_size_nm
     write_image(
         work.folder / "image.ome.zarr",
@@ -152,6 +189,7 @@ def _publish_image(work: Work, path: Path, sidecar: Sidecar, image: CalibratedIm
         "pixel_size_nm": side,
         "pixel_size_source": image.pixel_size_source,
         "tags": dict(image.tags),
+        **taken,
         "unit": sidecar.cell or work.slug,
         "warnings": list(image.warnings),
     }

@@ -51,6 +51,7 @@ MARGINS: Final[Mapping[str, Margin]] = MappingProxyType(
         ),
         "axis_ratio": Margin(0.05, "± 0.05", _AXIS),
         "outline_axis_ratio": Margin(0.05, "± 0.05", _AXIS),
+        "silhouette_axis_ratio": Margin(0.05, "± 0.05", _AXIS),
         "sphericity": Margin(
             0.02, "± 0.02", "about a sixth of the step from a single cell (.99) to one with a large bud (.87)"
         ),

@@ -146,7 +146,7 @@ def slab_pose(
         return SlabPose(centre, (model_axes * signs[:, None]).T @ target, wall_in_view=True)
     if record.modality not in SLAB_MODALITIES:
         raise ValueError(f"A volume of modality {record.modality!r} is no slab of a cell.")
-    stretch = _decompression(record.modality, rng)
+    stretch = _decompression(record, rng)
     if anchor is None:
         return _inside(labels, voxel_nm, record, stretch, rng)
     surface = np.argwhere(cell & ~ndimage.binary_erosion(cell))
@@ -315,14 +315,15 @@ def _random_rotation(rng: np.random.Generator) -> NDArray[np.float64]:
     return _completed(first / np.linalg.norm(first), rng)
 
 
-def _decompression(modality: str, rng: np.random.Generator) -> NDArray[np.float64]:
+def _decompression(record: TomogramRecord, rng: np.random.Generator) -> NDArray[np.float64]:
     """From a cut section's offsets to those before the cut: longer along the knife, thinner across.
 
-    The volume is kept, the third direction too, as measured on vitreous sections (Al-Amoudi et al. 2005).
+    The volume is kept, the third direction too, as measured on vitreous sections (Al-Amoudi et al. 2005). By how much is
+    recorded or drawn; along which direction nobody records.
     """
-    if modality != "cryo-section":
+    if record.modality != "cryo-section":
         return np.eye(3)
-    factor = 1 - rng.uniform(*CRYO_SECTION_COMPRESSION)
+    factor = 1 - (rng.uniform(*CRYO_SECTION_COMPRESSION) if record.compression is None else record.compression)
     angle = rng.uniform(0, np.pi)
     knife = np.array([0.0, np.cos(angle), np.sin(angle)])
     return np.eye(3) + (1 / factor - 1) * np.outer(knife, knife) + (factor - 1) * np.diag([1.0, 0.0, 0.0])

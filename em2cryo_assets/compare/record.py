@@ -32,7 +32,7 @@ ASSUMED_TILTS_DEG: Final = tuple(float(t) for t in range(-60, 61, 3))
 
 CRYO_SECTION_COMPRESSION: Final = (0.30, 0.60)
 """Range of the shortening of vitreous sections along the cutting direction (Al-Amoudi et al. 2005,
-J. Struct. Biol. 150:109); drawn uniformly, since no section records its own."""
+J. Struct. Biol. 150:109); drawn uniformly where a section does not record its own."""
 
 MIN_SUPPORT: Final = 200
 """Voxels below which a label is too small to be described."""
@@ -88,6 +88,8 @@ class TomogramRecord:
         The independent cell that was imaged; empty means the tomogram's own key.
     denoised : bool
         Whether a denoiser or a wedge-filling network touched the volume.
+    compression : float or None
+        Share by which the knife shortened a cryo-section along its path; None where not recorded.
     """
 
     shape: tuple[int, int, int]
@@ -98,6 +100,7 @@ class TomogramRecord:
     arc: Arc | None = None
     unit: str = ""
     denoised: bool = False
+    compression: float | None = None
 
     def fallbacks(self) -> list[str]:
         """Sentences on what a comparison has to assume because it was not recorded."""
@@ -106,7 +109,7 @@ class TomogramRecord:
             said.append("No tilts recorded: -60 to 60 degrees in steps of 3 assumed for the missing wedge.")
         if self.modality in WHOLE_CELL_MODALITIES and self.tilts_deg is None:
             said.append("No tilts recorded: complete angular coverage assumed.")
-        if self.modality == "cryo-section":
+        if self.modality == "cryo-section" and self.compression is None:
             low, high = CRYO_SECTION_COMPRESSION
             said.append(f"Compression by the knife not recorded: drawn between {low:.0%} and {high:.0%}.")
         if self.snr is None:

@@ -115,8 +115,9 @@ def ellipsoid_values(axes: NDArray[np.float64], normals: NDArray[np.float64]) ->
     -------
     dict of str to numpy.ndarray, shape (n,)
         axis_ratio; sphericity (area 4π abc R_G(a⁻², b⁻², c⁻²), Carlson); outline_axis_ratio of the cut (all
-        parallel cuts are similar); axial_asymmetry about the long axis (root mean square over the sphere of
-        the radius less its mean around the axis, over its mean); mirror_asymmetry (0).
+        parallel cuts are similar) and silhouette_axis_ratio along the normal; axial_asymmetry about the long axis
+        (root mean square over the sphere of the radius less its mean around the axis, over its mean);
+        mirror_asymmetry (0).
     """
     a, b, c = axes.T
     product = axes.prod(axis=1)
@@ -124,6 +125,7 @@ def ellipsoid_values(axes: NDArray[np.float64], normals: NDArray[np.float64]) ->
     forms = axes[:, :, None] ** -2.0 * np.eye(3)
     plane = np.linalg.svd(normals[:, None, :])[2][:, 1:, :]
     eigen = np.linalg.eigvalsh(plane @ forms @ plane.transpose(0, 2, 1))
+    shadow = np.linalg.eigvalsh(plane @ (axes[:, :, None] ** 2.0 * np.eye(3)) @ plane.transpose(0, 2, 1))
     nodes, weights = np.polynomial.legendre.leggauss(24)
     phi = np.arange(48) * (2 * np.pi / 48)
     ring = np.sqrt(1 - nodes**2)[:, None]
@@ -135,6 +137,7 @@ def ellipsoid_values(axes: NDArray[np.float64], normals: NDArray[np.float64]) ->
         "axis_ratio": a / c,
         "sphericity": np.pi ** (1 / 3) * (8 * np.pi * product) ** (2 / 3) / area,
         "outline_axis_ratio": np.sqrt(eigen[:, 1] / eigen[:, 0]),
+        "silhouette_axis_ratio": np.sqrt(shadow[:, 1] / shadow[:, 0]),
         "axial_asymmetry": np.sqrt(varying) / (around[:, :, 0] @ weights / 2),
         "mirror_asymmetry": np.zeros(len(axes)),
     }

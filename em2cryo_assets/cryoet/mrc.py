@@ -7,7 +7,7 @@ every assumption written down. Does not belong here: the containers themselves (
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,9 +19,11 @@ from em2cryo_assets.cryoet.ome_zarr_input import read_ome_zarr
 from em2cryo_assets.cryoet.raw_volume import RawVolume, VolumeView, check_values
 from em2cryo_assets.cryoet.tiff_stack import read_tiff_stack
 from em2cryo_assets.cryoet.tilt_series_file import recorded_tilts
+from em2cryo_assets.cryoet.vendor_volume import read_vendor_volume
 from em2cryo_assets.cryoet.voxel import believed_voxel
 from em2cryo_assets.formats.companions import FOLDER_ENDINGS
 from em2cryo_assets.formats.errors import InputError
+from em2cryo_assets.formats.vendor_files import VENDOR_ENDINGS
 from em2cryo_assets.vocabulary import SLAB_MODALITIES, WHOLE_CELL_MODALITIES
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class Tomogram:
     voxel_nm : tuple of float
         Voxel sides along z, y, x in nm.
     voxel_source : str
-        "MRC header", "ImageJ metadata", "OME-Zarr metadata", "sidecar" or "mdoc".
+        "MRC header", "ImageJ metadata", "OME-Zarr metadata", "DM4 tags" and the like, "sidecar" or "mdoc".
     tilts_deg : tuple of float or None
         Recorded tilt angles in degrees.
     modality : str
@@ -84,8 +86,8 @@ def open_tomogram(path: Path, sidecar: Sidecar) -> Tomogram:
     Parameters
     ----------
     path : pathlib.Path
-        ``.mrc``, ``.rec``, ``.map`` (also with ``.gz`` or ``.bz2``), ``.tif``, ``.tiff``, or a folder ``.ome.zarr`` or
-        ``.zarr``.
+        ``.mrc``, ``.rec``, ``.map`` (also with ``.gz`` or ``.bz2``), ``.tif``, ``.tiff``, ``.dm3``, ``.dm4``, ``.emd``,
+        ``.ser``, or a folder ``.ome.zarr`` or ``.zarr``.
     sidecar : Sidecar
         What the owner recorded beside the file; its empty form is fine where the file says enough.
 
@@ -101,6 +103,11 @@ def open_tomogram(path: Path, sidecar: Sidecar) -> Tomogram:
     """
     path = Path(path)
     raw = _read(path)
+    if sidecar.modality == "overview":
+        if raw.array.shape[raw.axes[0]] != 1:
+            raise InputError(path, "an overview is one plane, and it has several.", "stitch them, or export one.")
+        if sidecar.voxel_size_nm is None and sidecar.pixel_size_nm is not None:
+            sidecar = replace(sidecar, voxel_size_nm=sidecar.pixel_size_nm)
     check_values(path, raw.array)
     warnings, fallbacks = list(raw.warnings), list[str]()
     voxel_nm, source = believed_voxel(path, raw, sidecar, warnings, fallbacks)
@@ -153,10 +160,12 @@ def _read(path: Path) -> RawVolume:
         return read_mrc(path)
     if path.name.lower().endswith((".tif", ".tiff")):
         return read_tiff_stack(path)
+    if path.name.lower().endswith(VENDOR_ENDINGS):
+        return read_vendor_volume(path)
     raise InputError(
         path,
         "this is no known tomogram format.",
-        "Use .mrc, .rec, .map (also .gz or .bz2), a TIFF stack or an OME-Zarr folder.",
+        "Use .mrc, .rec, .map (also .gz or .bz2), a TIFF stack, DM3, DM4, EMD, SER or an OME-Zarr folder.",
     )
 
 

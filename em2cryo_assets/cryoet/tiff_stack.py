@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 
 from em2cryo_assets.cryoet.raw_volume import FileArray, RawVolume, check_declared_size
 from em2cryo_assets.formats.errors import InputError
+from em2cryo_assets.formats.units import nm_per
 
 __all__ = ["read_tiff_stack"]
-
-_NM = {"nm": 1.0, "nanometer": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "micron": 1e3, "microns": 1e3, "a": 0.1}
-_NM |= {"\\u00b5m": 1e3, "å": 0.1, "angstrom": 0.1, "mm": 1e6}
 
 
 def read_tiff_stack(path: Path) -> RawVolume:
@@ -81,7 +79,7 @@ def read_tiff_stack(path: Path) -> RawVolume:
 
 def _voxel_nm(tiff: Any) -> tuple[float, float, float] | None:
     metadata = tiff.imagej_metadata or {}
-    unit_nm = _NM.get(str(metadata.get("unit", "")).strip().lower())
+    unit_nm = nm_per(str(metadata.get("unit", "")))
     tags = tiff.pages[0].tags
     if unit_nm is None or "XResolution" not in tags or "YResolution" not in tags:
         return None

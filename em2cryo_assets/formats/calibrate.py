@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from em2cryo_assets.formats.units import nm_per
+
 __all__ = ["ScaleBar", "burnt_in", "find_data_bar", "find_scale_bar", "length_nm"]
 
 _TALLEST_DATA_BAR: Final = 0.25
@@ -27,8 +29,6 @@ _SHORTEST_BAR: Final = 0.04
 _THICKEST_BAR: Final = 1 / 8
 _FLATTEST: Final = 0.06
 """SD along a burnt-in bar, of the grey range; streaks of charging vary more."""
-
-_UNITS_NM: Final = {"Å": 0.1, "nm": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "mm": 1e6}
 
 
 @dataclass(frozen=True)
@@ -157,9 +157,10 @@ def length_nm(text: str) -> float:
         If it is not a positive number with one of Å, nm, um, µm, mm.
     """
     match = re.fullmatch(r"\s*([0-9]+(?:[.,][0-9]+)?)\s*(Å|nm|um|µm|μm|mm)\s*", text)
-    if match is None or float(match[1].replace(",", ".")) <= 0:
+    per = None if match is None else nm_per(match[2])
+    if match is None or per is None or float(match[1].replace(",", ".")) <= 0:
         raise ValueError(f'{text!r} is not a length such as "5 um" or "200 nm".')
-    return float(match[1].replace(",", ".")) * _UNITS_NM[match[2]]
+    return float(match[1].replace(",", ".")) * per
 
 
 def _ends(pixels: NDArray[Any]) -> tuple[float, float]:

@@ -1,25 +1,27 @@
 """Reading two-dimensional micrographs with a pixel size that somebody stated.
 
-Belongs here: TIFF (Thermo/FEI tags), PNG, JPEG and 2-D MRC; the order in which pixel sizes are believed.
-Does not belong here: tomograms (`cryoet.mrc`), or finding cells.
+Belongs here: the order in which pixel sizes are believed, what is not image, and grey values.
+Does not belong here: containers and tags (`formats.micrograph`), tomograms (`cryoet.mrc`), or finding cells.
 """
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
-from warnings import catch_warnings, simplefilter
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from em2cryo_assets.formats.calibrate import ScaleBar, burnt_in, find_data_bar, find_scale_bar, length_nm
 from em2cryo_assets.formats.errors import InputError
+from em2cryo_assets.formats.micrograph import RawImage, read_raw_image
+from em2cryo_assets.formats.sem_companions import read_sem_companions
+from em2cryo_assets.formats.sem_metadata import SemMetadata
 from em2cryo_assets.formats.sidecar import Sidecar
 
 __all__ = ["CalibratedImage", "read_image", "read_label_image"]
 
-_MOST_PIXELS: Final = 400_000_000
 _TOLERANCE: Final = 0.01
+_TALLEST_DATA_BAR: Final = 0.25
 
 
 @dataclass
@@ -33,11 +35,11 @@ class CalibratedImage:
     pixel_size_nm : float
         Side of the square pixels.
     pixel_size_source : str
-        ``Thermo/FEI tags``, ``MRC header``, ``sidecar`` or ``scale bar``.
+        Whose tags, header or text beside the image it is, such as ``Zeiss tags``; else ``sidecar`` or ``scale bar``.
     excluded : numpy.ndarray, bool, shape (y, x)
         Data bar and burnt-in marks.
     tags : dict of str to str
-        What the microscope wrote about the exposure.
+        What the microscope wrote about the exposure (`sem_metadata.SemMetadata`).
     warnings : list of str
         Oddities, in sentences.
     overlay : numpy.ndarray, uint8, shape (y, x, 3), or None
@@ -53,27 +55,16 @@ class CalibratedImage:
     overlay: NDArray[np.uint8] | None = None
 
 
-@dataclass
-class _Raw:
-    """Pixels as stored, with what the file itself says."""
-
-    pixels: NDArray[Any]
-    size_nm: tuple[float, float] | None = None
-    source: str = ""
-    bar_rows: int | None = None
-    tags: dict[str, str] = field(default_factory=dict)
-    palette: NDArray[Any] | None = None  # (3, n) if the pixels are indices into colours
-    inverted: bool = False  # whether 0 is to be shown white
-    warnings: list[str] = field(default_factory=list)
-
-
 def read_image(path: Path, sidecar: Sidecar, *, data_bar: bool) -> CalibratedImage:
-    """Read a micrograph; its pixel size comes from the file, else the sidecar, else a measured scale bar.
+    """Read a micrograph; its pixel size comes from the microscope, else the sidecar, else a measured scale bar.
+
+    The microscope speaks through tags and headers of the file, then through a text beside it; where these differ, the
+    first is kept and the rest told.
 
     Parameters
     ----------
     path : pathlib.Path
-        TIFF, PNG, JPEG or 2-D MRC.
+        TIFF, PNG, JPEG, 2-D MRC, DM3, DM4, SER or EMD.
     sidecar : Sidecar
         What lies beside it. A TIFF's dots per inch is never taken for a pixel size.
     data_bar : bool
@@ -85,13 +76,14 @@ def read_image(path: Path, sidecar: Sidecar, *, data_bar: bool) -> CalibratedIma
         If the file cannot be read, is too large, holds NaN or one grey level only, or if no pixel size is
         stated, or two that differ by more than 1 %.
     """
-    raw = _read(path)
+    raw = read_raw_image(path)
     warnings = list(raw.warnings)
+    told = _settled([*raw.microscope, *read_sem_companions(path)], raw.pixels.shape, warnings)
     pixels = _grey(path, raw, warnings)
     excluded = np.zeros(pixels.shape, dtype=bool)
     bar: ScaleBar | None = None
     if data_bar:
-        rows = find_data_bar(pixels) if raw.bar_rows is None else raw.bar_rows
+        rows = find_data_bar(pixels) if told.bar_rows is None else told.bar_rows
         if rows:
             excluded[-rows:] = True
         bar = find_scale_bar(pixels, None if sidecar.scale_bar else excluded)
@@ -101,9 +93,9 @@ def read_image(path: Path, sidecar: Sidecar, *, data_bar: bool) -> CalibratedIma
         bar = find_scale_bar(pixels)
         if bar is not None:
             excluded |= burnt_in(pixels, bar)
-    size, source = _pixel_size(path, raw, sidecar, bar, warnings)
+    size, source = _pixel_size(path, told, sidecar, bar, warnings)
     overlay = None if bar is None or source != "scale bar" else _drawn(pixels, bar)
-    return CalibratedImage(pixels, size, source, excluded, raw.tags, warnings, overlay)
+    return CalibratedImage(pixels, size, source, excluded, told.tags, warnings, overlay)
 
 
 def read_label_image(path: Path, shape: tuple[int, ...], *, highest: int | None) -> NDArray[np.int32]:
@@ -123,7 +115,7 @@ def read_label_image(path: Path, shape: tuple[int, ...], *, highest: int | None)
     InputError
         If they cannot be read, have another size, or hold impossible values.
     """
-    labels = _read(path).pixels
+    labels = read_raw_image(path).pixels
     if labels.ndim != 2 or labels.shape != shape:
         raise InputError(path, f"the labels have shape {labels.shape}, the image {shape}.", "export them unscaled.")
     if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
@@ -133,12 +125,44 @@ def read_label_image(path: Path, shape: tuple[int, ...], *, highest: int | None)
     return labels.astype(np.int32)
 
 
+def _settled(opinions: list[SemMetadata], shape: tuple[int, ...], warnings: list[str]) -> SemMetadata:
+    """One opinion of all that a microscope wrote: the first that says a thing counts, for each thing."""
+    settled = SemMetadata("")
+    for told in opinions:
+        warnings += told.warnings
+        for name, value in told.tags.items():
+            settled.tags.setdefault(name, value)
+        rows, columns = told.image_px or (0, 0)
+        if columns and columns != shape[1]:
+            # Whether it was cropped (same pixels) or scaled (other pixels) cannot be told from the file.
+            if told.size_nm is not None:
+                warnings.append(
+                    f"The {told.source} are of an image {columns} px wide, the file is {shape[1]} px wide: "
+                    "it was cropped or scaled since, and the pixel size in them was not used."
+                )
+            continue
+        # As many rows as the file has say nothing of a bar: it may be drawn into the image.
+        bar_rows = (shape[0] - rows or None) if rows and told.bar_rows is None else told.bar_rows
+        if settled.bar_rows is None and bar_rows is not None and 0 <= bar_rows <= shape[0] * _TALLEST_DATA_BAR:
+            settled.bar_rows = bar_rows
+        if told.size_nm is None:
+            continue
+        if settled.size_nm is None:
+            settled.size_nm, settled.source = told.size_nm, told.source
+        elif abs(told.size_nm[1] / settled.size_nm[1] - 1) > _TOLERANCE:
+            warnings.append(
+                f"By the {told.source} a pixel has {told.size_nm[1]:.5g} nm, by the {settled.source} "
+                f"{settled.size_nm[1]:.5g} nm; the latter was kept."
+            )
+    return settled
+
+
 def _pixel_size(
-    path: Path, raw: _Raw, sidecar: Sidecar, bar: ScaleBar | None, warnings: list[str]
+    path: Path, told: SemMetadata, sidecar: Sidecar, bar: ScaleBar | None, warnings: list[str]
 ) -> tuple[float, str]:
     stated = sidecar.pixel_size_nm
-    if raw.size_nm is not None:
-        across, down = raw.size_nm[1], raw.size_nm[0]
+    if told.size_nm is not None:
+        across, down = told.size_nm[1], told.size_nm[0]
         if abs(across / down - 1) > _TOLERANCE:
             raise InputError(
                 path,
@@ -148,10 +172,10 @@ def _pixel_size(
         if stated is not None and abs(stated / across - 1) > _TOLERANCE:
             raise InputError(
                 path,
-                f"its {raw.source} say {across:.5g} nm a pixel, the sidecar {stated:.5g} nm.",
+                f"by its {told.source} a pixel has {across:.5g} nm, by the sidecar {stated:.5g} nm.",
                 f"correct pixel_size_nm in {path.name}.toml, or remove it.",
             )
-        return (across + down) / 2, raw.source
+        return (across + down) / 2, told.source
     if stated is not None:
         return stated, "sidecar"
     if sidecar.scale_bar is not None:
@@ -174,122 +198,7 @@ def _pixel_size(
     )
 
 
-def _read(path: Path) -> _Raw:
-    name = path.name.lower()
-    try:
-        if name.endswith((".tif", ".tiff")):
-            return _read_tiff(path)
-        if name.endswith(".mrc"):
-            return _read_mrc(path)
-        return _read_pillow(path)
-    except InputError:
-        raise
-    except Exception as error:  # each reader has its own zoo of exceptions for damaged files
-        raise InputError(
-            path,
-            f"it cannot be read ({type(error).__name__}: {error}).",
-            "export it again; it may be truncated.",
-        ) from error
-
-
-def _read_tiff(path: Path) -> _Raw:
-    import tifffile
-
-    with tifffile.TiffFile(path) as tiff:
-        page = tiff.pages[0]
-        assert isinstance(page, tifffile.TiffPage)
-        _check_size(path, page.shape)
-        if page.dtype is None:
-            raise InputError(path, "its pixels are of no known type.", "save it as 8- or 16-bit grey.")
-        stored = sum(page.databytecounts)
-        if page.compression == 1 and stored < int(np.prod(page.shape)) * page.dtype.itemsize:
-            raise InputError(path, "its header claims more pixels than the file holds.", "export it again.")
-        # tifffile fills what is missing with zeros, which would look like a dark substrate.
-        ends = [start + count for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
-        if max(ends, default=0) > path.stat().st_size:
-            raise InputError(path, "it ends before its pixels do.", "copy it again; it is truncated.")
-        fei = tiff.fei_metadata
-        warnings = [] if len(tiff.pages) == 1 else [f"It holds {len(tiff.pages)} pages; the first was read."]
-        photometric, palette = page.photometric, page.colormap
-        try:
-            pixels = page.asarray()
-        except ValueError as error:
-            if "imagecodecs" not in str(error):
-                raise
-            raise InputError(path, f"its compression is not supported ({error}).", "save it uncompressed.") from error
-    raw = _Raw(pixels, palette=palette) if not fei else _with_fei(pixels, fei)
-    raw.inverted = photometric == tifffile.PHOTOMETRIC.MINISWHITE
-    raw.warnings += warnings
-    return raw
-
-
-def _with_fei(pixels: NDArray[Any], fei: dict[str, Any]) -> _Raw:
-    scan, image = fei.get("EScan") or fei.get("Scan") or {}, fei.get("Image") or {}
-    size = None
-    across, down = scan.get("PixelWidth"), scan.get("PixelHeight")
-    if isinstance(across, float | int) and isinstance(down, float | int) and across > 0 and down > 0:
-        size = (float(down) * 1e9, float(across) * 1e9)
-    warnings = []
-    recorded = image.get("ResolutionX")
-    if size is not None and isinstance(recorded, int) and recorded != pixels.shape[1]:
-        # Whether it was cropped (same pixels) or scaled (other pixels) cannot be told from the file.
-        warnings.append(
-            f"The tags are of an image {recorded} px wide, the file is {pixels.shape[1]} px wide: "
-            "it was cropped or scaled since, and the pixel size in the tags was not used."
-        )
-        size, image = None, {}
-    rows = image.get("ResolutionY")
-    bar_rows = pixels.shape[0] - int(rows) if isinstance(rows, int) and 0 < rows <= pixels.shape[0] else None
-    beam, stage, detectors = fei.get("EBeam") or {}, fei.get("Stage") or {}, fei.get("Detectors") or {}
-    wanted = {
-        "voltage_v": beam.get("HV"),
-        "working_distance_m": beam.get("WD"),
-        "tilt_rad": stage.get("StageT"),
-        "detector": detectors.get("Name"),
-        "dwell_s": scan.get("Dwell"),
-    }
-    tags = {name: str(value) for name, value in wanted.items() if value not in (None, "")}
-    return _Raw(pixels, size, "Thermo/FEI tags", bar_rows, tags, warnings=warnings)
-
-
-def _read_mrc(path: Path) -> _Raw:
-    import mrcfile
-
-    with mrcfile.open(path, header_only=True) as header:
-        shape = (int(header.header.nz), int(header.header.ny), int(header.header.nx))
-        voxel = header.voxel_size
-        side = (float(voxel.y) / 10, float(voxel.x) / 10)
-    _check_size(path, shape)
-    if shape[0] != 1:
-        raise InputError(path, f"it has {shape[0]} slices.", "add it as a tomogram, or export one slice.")
-    with mrcfile.open(path) as mrc:
-        pixels = np.array(mrc.data).reshape(shape[1:])
-    # A header of 0 or 1 Å is what software writes when it does not know.
-    known = min(side) > 0 and all(abs(one - 0.1) > 1e-6 for one in side)
-    return _Raw(pixels, side if known else None, "MRC header")
-
-
-def _read_pillow(path: Path) -> _Raw:
-    from PIL import Image
-
-    with catch_warnings():
-        simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is ours
-        with Image.open(path) as image:  # the header only; Pillow reads pixels when they are asked for
-            _check_size(path, (image.height, image.width))
-            colours = image.getpalette("RGB") if image.mode == "P" else None
-            palette = None if colours is None else np.array(colours).reshape(-1, 3).T
-            return _Raw(np.asarray(image), palette=palette)
-
-
-def _check_size(path: Path, shape: tuple[int, ...]) -> None:
-    if int(np.prod([int(n) for n in shape], dtype=object)) > _MOST_PIXELS:
-        size = " × ".join(map(str, shape))
-        raise InputError(
-            path, f"it claims {size} pixels, more than 400 million.", "crop it, or check that it is whole."
-        )
-
-
-def _grey(path: Path, raw: _Raw, warnings: list[str]) -> NDArray[np.float32]:
+def _grey(path: Path, raw: RawImage, warnings: list[str]) -> NDArray[np.float32]:
     pixels = raw.pixels
     if raw.palette is not None and pixels.ndim == 2:
         pixels = np.moveaxis(np.asarray(raw.palette)[:, pixels], 0, -1)

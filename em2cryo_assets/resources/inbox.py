@@ -14,9 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from em2cryo_assets.formats.companions import COMPANION_ENDINGS, FOLDER_ENDINGS, companions
+from em2cryo_assets.formats.companions import (
+    COMPANION_ENDINGS,
+    FOLDER_ENDINGS,
+    IMAGE_COMPANION_ENDINGS,
+    companions,
+    image_companions,
+)
 from em2cryo_assets.formats.errors import InputError
 from em2cryo_assets.formats.sidecar import read_sidecar
+from em2cryo_assets.formats.vendor_files import VENDOR_ENDINGS
 from em2cryo_assets.partitions import check_slug, slugify
 from em2cryo_assets.store.digest import digest_folder
 
@@ -25,14 +32,20 @@ __all__ = ["KINDS", "Inbox", "Kind", "RawFile"]
 Kind = Literal["sem", "tem", "tomogram"]
 
 KINDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "sem": (".tif", ".tiff", ".png", ".jpg", ".jpeg"),
-    "tem": (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".mrc"),
+    "sem": (".tif", ".tiff", ".png", ".jpg", ".jpeg", *VENDOR_ENDINGS),
+    "tem": (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".mrc", *VENDOR_ENDINGS),
     "tomogram": (
         *(f"{end}{packing}" for packing in ("", ".gz", ".bz2") for end in (".mrc", ".rec", ".map")),
-        ".st", ".ali", ".tif", ".tiff", *FOLDER_ENDINGS,
+        ".st", ".ali", ".tif", ".tiff", *VENDOR_ENDINGS, *FOLDER_ENDINGS,
     ),
 }  # fmt: skip
 """Kind of raw file to the file name endings read now; those of Zarr are of folders."""
+
+_COMPANION_ENDINGS: Final[Mapping[str, tuple[str, ...]]] = {
+    "sem": IMAGE_COMPANION_ENDINGS,
+    "tem": IMAGE_COMPANION_ENDINGS,
+    "tomogram": (*COMPANION_ENDINGS, ".emi"),
+}
 
 _LABEL_ENDINGS = (".labels.tif", ".labels.tiff", ".labels.png")
 
@@ -106,7 +119,7 @@ class Inbox:
             for path in (sorted(folder.iterdir()) if folder.is_dir() else [])
             if path not in listed
             and not path.name.startswith(".")
-            and not path.name.endswith((".toml", *COMPANION_ENDINGS, *_LABEL_ENDINGS))
+            and not path.name.lower().endswith((".toml", *_COMPANION_ENDINGS[kind], *_LABEL_ENDINGS))
         ]
 
     def require(self, kind: Kind, key: str) -> RawFile:
@@ -132,8 +145,7 @@ class Inbox:
         parts = [self._digests.of(raw.path), *(path.name for path in raw.rivals)]
         if raw.sidecar.is_file():
             parts.append(self._digests.of(raw.sidecar))
-        if raw.kind == "tomogram":
-            parts += [f"{ending} {self._digests.of(file)}" for ending, file in companions(raw.path).items()]
+        parts += [f"{ending} {self._digests.of(file)}" for ending, file in _companions(raw.kind, raw.path).items()]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def labels_digest(self, raw: RawFile) -> str | None:
@@ -210,8 +222,7 @@ class Inbox:
         target = folder / (slug + ending)
         files = [(Path(f"{source}.toml"), Path(f"{target}.toml"))]
         files += [(Path(f"{source}{end}"), Path(f"{target}{end}")) for end in _LABEL_ENDINGS]
-        if kind == "tomogram":
-            files += [(file, Path(f"{target}{ending}")) for ending, file in companions(source).items()]
+        files += [(file, Path(f"{target}{ending}")) for ending, file in _companions(kind, source).items()]
         for origin, destination in (*files, (source, target)):  # the raw file last: it makes the key
             if origin.is_file() or origin == source:
                 _copy_whole(origin, destination)
@@ -225,6 +236,14 @@ def _ending(name: str, kind: str) -> str | None:
         return None
     fitting = [ending for ending in KINDS[kind] if lowered.endswith(ending)]
     return max(fitting, key=len) if fitting else None
+
+
+def _companions(kind: Kind, path: Path) -> dict[str, Path]:
+    """What a microscope or an alignment left beside a raw file, by ending."""
+    if kind != "tomogram":
+        return image_companions(path)
+    of_image = image_companions(path)
+    return companions(path) | ({".emi": of_image[".emi"]} if ".emi" in of_image else {})
 
 
 def _labels_beside(path: Path) -> Path | None:

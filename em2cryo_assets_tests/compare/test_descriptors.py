@@ -156,15 +156,3 @@ def test_a_whole_cell_volume_gives_shape_and_fractions():
     assert np.isnan(rows.loc["fraction_mitochondrion", "value"])
     assert not rows.loc["fraction_mitochondrion", "assessable"]
     assert "closed surface" in cryo(density, labels, info).loc["axis_ratio", "reason"]
-
-
-def test_an_overview_gives_outlines_only():
-    y, x = np.mgrid[:200, :400] * 20.0
-    first = ((y - 2000) / 1000) ** 2 + ((x - 2000) / 1200) ** 2 < 1
-    second = ((y - 2000) / 1000) ** 2 + ((x - 5500) / 1600) ** 2 < 1
-    labels = np.where(first | second, LABELS["cytoplasm"], 0).astype(np.uint8)[None]
-    info = TomogramRecord(labels.shape, (20.0,) * 3, "overview")
-    rows = cryo(np.zeros(labels.shape, np.float32), labels, info)
-    assert rows.loc["outline_axis_ratio", "value"] == pytest.approx(1.4, rel=0.01)
-    assert rows.loc["outline_axis_ratio", "n_support"] == 2
-    assert rows["assessable"].sum() == 1

@@ -95,6 +95,15 @@ def test_a_section_is_cut_from_more_length_and_less_depth_at_equal_volume(body):
         assert np.prod(stretches) == pytest.approx(1)
 
 
+def test_a_recorded_compression_is_undone_by_as_much(body):
+    record = TomogramRecord(RECORD.shape, RECORD.voxel_nm, "cryo-section", TILTS_DEG, snr=1.0, compression=0.25)
+    for seed in range(3):
+        pose = slab_pose(body[1], 40.0, record, None, seed=seed)
+        stretches = np.sort(np.linalg.svd(pose.to_model, compute_uv=False))
+        np.testing.assert_allclose(stretches, [0.75, 1, 1 / 0.75], atol=1e-9)
+    assert not any("Compression" in line for line in record.fallbacks())
+
+
 def test_whole_cells_are_laid_axis_on_axis(body):
     record = TomogramRecord((56, 52, 56), (90.0,) * 3, "soft-x-ray", None, snr=5.0)
     turned = np.ascontiguousarray(np.swapaxes(body[1], 0, 2))

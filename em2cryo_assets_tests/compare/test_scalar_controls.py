@@ -16,6 +16,7 @@ def test_a_sphere_is_round() -> None:
         "axis_ratio": 1.0,
         "sphericity": 1.0,
         "outline_axis_ratio": 1.0,
+        "silhouette_axis_ratio": 1.0,
         "axial_asymmetry": 0.0,
         "mirror_asymmetry": 0.0,
     }
@@ -39,6 +40,7 @@ def test_a_slightly_triaxial_body_has_the_asymmetry_of_its_first_order() -> None
     values = ellipsoid_values(axes, np.array([[1.0, 0, 0]]))
     assert values["axial_asymmetry"][0] == pytest.approx(e * np.sqrt(8 / 15 / 2), rel=0.02)
     assert values["outline_axis_ratio"][0] == pytest.approx((1 + e) / (1 - e))
+    assert values["silhouette_axis_ratio"][0] == pytest.approx((1 + e) / (1 - e))
 
 
 def controls(name: str, mean: float, shares: dict[str, float] | None = None) -> dict[str, float]:

@@ -130,7 +130,7 @@ def test_the_tags_of_the_microscope_come_first(tmp_path: Path) -> None:
     assert read.pixel_size_nm == pytest.approx(20.0)
     assert read.excluded[-40:].all()
     assert not read.excluded[:200].any()
-    assert read.tags["voltage_v"] == "5000"
+    assert read.tags["voltage_kv"] == "5"
 
 
 def test_tags_and_sidecar_must_agree(tmp_path: Path) -> None:

@@ -122,6 +122,7 @@ def test_all_good_files_are_done(study: tuple[TinyStudy, Outcome]) -> None:
         ("cell_masks", "good"),
         ("interior_atlas", None),
         ("phantom_cells", None),
+        ("section_model", None),
         ("sem_mask_model", None),
         *TABLES,
     }
