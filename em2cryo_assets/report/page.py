@@ -29,7 +29,8 @@ def write_report(folder: Path, data: ReportData) -> None:
     Parameters
     ----------
     folder : pathlib.Path
-        Created if missing. `index.html`, the static files, ``figures/``, ``cells/`` and ``verdicts.csv``.
+        Created if missing. `index.html`, the static files, ``figures/``, ``cells/``, the tables as CSV and the
+        paragraph on methods.
     data : ReportData
         What to show.
 
@@ -52,8 +53,9 @@ def write_report(folder: Path, data: ReportData) -> None:
         (folder / Path(name).name).write_bytes((package / name).read_bytes())
     # Spreadsheet programs read UTF-8 (the Korean sentences) only with a byte-order mark.
     (folder / "verdicts.csv").write_text(data.verdicts.to_csv(index=False), encoding="utf-8-sig")
-    (folder / "verdict_calibration.csv").write_text(data.calibration.to_csv(index=False), encoding="utf-8-sig")
-    (folder / "limitations.csv").write_text(data.bounds.to_csv(index=False), encoding="utf-8-sig")
+    for name, frame in (("verdict_calibration", data.calibration), ("limitations", data.bounds)):
+        if len(frame):
+            (folder / f"{name}.csv").write_text(frame.to_csv(index=False), encoding="utf-8-sig")
     if data.paragraph is not None:
         (folder / "methods_en.txt").write_text(data.paragraph.text_en + "\n", encoding="utf-8")
         (folder / "methods_ko.txt").write_text(data.paragraph.text_ko + "\n", encoding="utf-8")

@@ -66,7 +66,7 @@ def test_a_changed_input_asks_for_its_readers_of_the_same_key_and_once(tiny: Tin
     asked = daemon.look()
     assert ("cell_surface", CELL) in asked
     assert {key for _, key in asked} <= {CELL, None}
-    assert {asset for asset, _ in asked} <= {"cell_surface", "cell_features", "report"}
+    assert {asset for asset, _ in asked} <= {"cell_surface", "cell_features", "limitations", "report"}
     assert daemon.look() == set()
 
 

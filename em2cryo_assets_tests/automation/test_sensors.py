@@ -89,9 +89,11 @@ def test_a_file_put_back_as_it_was_runs_again(tiny: TinyStudy) -> None:
         tiny.make("field-01", "sem_field", "cell_masks")
 
 
-def test_labels_beside_a_tomogram_are_not_read_and_ask_for_nothing(tiny: TinyStudy) -> None:
+def test_labels_beside_a_tomogram_ask_for_a_run_that_says_what_became_of_them(tiny: TinyStudy) -> None:
     (tiny.inbox / "tomogram" / "lamella-02.mrc.labels.tif").write_bytes(b"anything")
-    assert isinstance(evaluate(tiny), dg.SkipReason)
+    requests, (run,) = keys_and_runs(tiny)
+    assert requests == []
+    assert run.partition_key == "lamella-02"
 
 
 def test_a_deleted_file_retires_its_key_and_cells(tiny: TinyStudy) -> None:

@@ -44,9 +44,7 @@ def figures() -> Iterator[Figure]:
         size = write_large(raw, GIB)
         start = time.perf_counter()
         environment = {**os.environ, "EM2CRYO_DATA": str(study), "EM2CRYO_COMPUTE": "threads"}
-        done = subprocess.run(
-            [sys.executable, "-c", _RUN], env=environment, capture_output=True, text=True, check=True
-        )
+        done = subprocess.run([sys.executable, "-c", _RUN], env=environment, capture_output=True, text=True, check=True)
         seconds = time.perf_counter() - start
         said = json.loads(done.stdout.strip().splitlines()[-1])
         assert all(said["made"].values()), said

@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -105,16 +103,6 @@ def test_degradation_brings_the_model_to_the_tomogram_s_spectrum(snr):
     after, before = (np.sqrt((pd.concat(d, axis=1).mean(axis=1) ** 2).mean()) for d in (after, before))
     assert after < 0.75 * before
     assert after < 0.2
-
-
-def test_a_pair_takes_less_than_its_budget(model, tomogram):
-    compare_pair(*model, 40.0, *tomogram, RECORD, cell="warm", tomogram="up", seed=0)
-    times = []
-    for i in range(3):
-        start = time.process_time()
-        compare_pair(*model, 40.0, *tomogram, RECORD, cell=f"c{i}", tomogram="t", seed=0)
-        times.append(time.process_time() - start)
-    assert min(times) < 1.0
 
 
 def test_the_same_cell_scores_better_than_its_fakes(model):

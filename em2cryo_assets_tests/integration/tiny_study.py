@@ -25,7 +25,9 @@ ASSETS = ("cell_view", *STAGES)
 TABLES = {(name, None) for name in ("comparison_table", "verdicts", "report")}
 OF_A_CELL = ("cell_view", "cell_surface", "cell_mesh", "fused_volume", "cell_features")
 # Voxels as large as the check of the filled volume lets pass for cells of 2.6 µm.
-SETTINGS = "fused_voxel_nm = 60\nrealisations = 1\npairs_per_tomogram = 2\nsimulated_cells = 1\ncalibration_studies = 1\n"
+SETTINGS = (
+    "fused_voxel_nm = 60\nrealisations = 1\npairs_per_tomogram = 2\nsimulated_cells = 1\ncalibration_studies = 1\n"
+)
 PIXEL_NM, STEP_PX, MARGIN_PX = 60.0, 56, 12
 
 Computed = Counter[tuple[str, str | None]]

@@ -47,7 +47,7 @@ def test_the_same_study_gives_the_same_bytes(written, made_up, tmp_path):
 def test_every_file_named_on_the_page_lies_in_the_folder_and_none_is_left_over(written):
     named = set()
     for _, name, value in parse(written).attributes:
-        if re.match(r"(figures|cells)/|[a-z]+\.(js|css|csv)$", value) and name != "class":
+        if re.match(r"(figures|cells)/|[a-z_]+\.(js|css|csv|txt)$", value) and name != "class":
             named.add(value)
     there = set(contents(written))
     assert named <= there
