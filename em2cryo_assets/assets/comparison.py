@@ -7,21 +7,25 @@ Does not belong here: descriptors, degradation, statistics and rules (`compare`)
 from dataclasses import asdict
 from typing import Any
 
+import dagster as dg
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from em2cryo_assets import checks
+from em2cryo_assets.assets.exports import export, meanings
 from em2cryo_assets.assets.measured import measured_image
 from em2cryo_assets.assets.overviews import measure_overview
 from em2cryo_assets.assets.pictures import pictures, table
 from em2cryo_assets.assets.records import read_record, write_record
 from em2cryo_assets.assets.stage import Work, stage_asset
+from em2cryo_assets.assets.tracing import by_asset, traced
 from em2cryo_assets.compare.descriptors import tomogram_measurements
 from em2cryo_assets.compare.pairs import compare_pair
 from em2cryo_assets.compare.record import SLAB_MODALITIES, WHOLE_CELL_MODALITIES, TomogramRecord, why_not_comparable
+from em2cryo_assets.compare.rests_on import rests_on
 from em2cryo_assets.compare.table import comparison_table as tabulate
-from em2cryo_assets.compare.tables import COMPARISON_TABLE, MEASUREMENTS, VERDICTS
+from em2cryo_assets.compare.tables import COMPARISON_TABLE, MEASUREMENTS, RESTS_ON, VERDICTS
 from em2cryo_assets.compare.verdicts import verdicts as judge
 from em2cryo_assets.cryoet.arcs import WallArc, fit_wall_arc, wall_thickness
 from em2cryo_assets.cryoet.labels import damaged_planes
@@ -31,7 +35,7 @@ from em2cryo_assets.partitions import split_pair_key
 from em2cryo_assets.report.raster import grey
 from em2cryo_assets.store.images import read_image, read_labels, write_image
 from em2cryo_assets.store.publish import Artifact
-from em2cryo_assets.store.tables import read_table, write_table
+from em2cryo_assets.store.tables import read_table, write_csv, write_table
 
 __all__ = [
     "arc_numbers",
@@ -101,6 +105,7 @@ def tomogram_features(work: Work) -> None:
         # Why the labeller found no cell says more than that it found none.
         frame["reason"] = why_not = said[0].rstrip(".")
     write_table(work.folder / "features.parquet", frame, MEASUREMENTS)
+    export(work, "features", frame, MEASUREMENTS)
     pairable = not why_not and modality in SLAB_MODALITIES
     content = {
         "arc": None if arc is None else asdict(arc),
@@ -195,6 +200,10 @@ def comparison(work: Work) -> None:
     }
 
 
+_MEASURED_BY = ("comparison_table", "cell_features", "tomogram_features", "interior_atlas", "comparison")
+"""What the rows of the verdicts rest on; links in the UI."""
+
+
 @stage_asset("comparison_table", checks.COMPARISON_TABLE)
 def comparison_table(work: Work) -> None:
     """Bring all sides into one row a characteristic; what was left out is listed."""
@@ -207,6 +216,10 @@ def comparison_table(work: Work) -> None:
     live_um = {key: float(diameter) for key, diameter in live.items() if diameter is not None}
     frame = tabulate(cells, cryo, tem, pairs, live_um=live_um, seed=work.study.settings.seed)
     write_table(work.folder / "table.parquet", frame)
+    behind = traced(work, rests_on(cells, cryo, pairs, live_um=live_um))
+    write_table(work.folder / "rests_on.parquet", behind, RESTS_ON)
+    write_csv(work.folder / "rests_on.csv", behind)
+    export(work, "table", frame, COMPARISON_TABLE)
     left_out = [
         f"{asset} of {key}"
         for asset, key_set in (("cell_features", "cells"), ("tomogram_features", "tomograms"), ("comparison", "pairs"))
@@ -215,7 +228,11 @@ def comparison_table(work: Work) -> None:
     ]
     write_record(work.folder, {"left_out": left_out})
     counts = ["characteristic", "unit", "estimate_model", "estimate_reference", "n_sem", "n_tem", "n_cryo", "reason"]
-    work.metadata |= {"rows": table(frame[counts]), "left_out": ", ".join(left_out) or "none"}
+    work.metadata |= {
+        "rows": table(frame[counts], meaning=meanings(COMPARISON_TABLE)),
+        "rests_on": table(by_asset(behind), rows=200),
+        "left_out": ", ".join(left_out) or "none",
+    }
     work.check("table_schema", *_against(COMPARISON_TABLE, frame))
 
 
@@ -230,9 +247,12 @@ def verdicts(work: Work) -> None:
         input_versions=f"comparison_table {source.digest[:12]}",
     )
     write_table(work.folder / "verdicts.parquet", frame)
+    export(work, "verdicts", frame, VERDICTS)
     counts = frame["verdict"].value_counts()
     work.metadata |= {
-        "verdicts": table(frame[["characteristic", "verdict", "reason", "n", "interval"]]),
+        "verdicts": table(frame[["characteristic", "verdict", "reason", "n", "interval"]], meaning=meanings(VERDICTS)),
+        "rests_on": table(by_asset(read_table(source.path / "rests_on.parquet")), rows=200),
+        **{f"made_by_{name}": dg.MetadataValue.asset(dg.AssetKey(name)) for name in _MEASURED_BY},
         **{f"n_{str(verdict).replace(' ', '_')}": int(count) for verdict, count in counts.items()},
     }
     work.check("table_schema", *_against(VERDICTS, frame))

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from em2cryo_assets import checks
+from em2cryo_assets.assets.exports import export
 from em2cryo_assets.assets.measured import measured_image
 from em2cryo_assets.assets.pictures import table
 from em2cryo_assets.assets.records import read_record
@@ -26,6 +27,7 @@ def limitations(work: Work) -> None:
     """List coverage, wedge, compression, drying, the hidden side, thickness, noise, resolution and n, in numbers."""
     frame = bounds_of(_numbers(work))
     write_table(work.folder / "limitations.parquet", frame, LIMITATIONS)
+    export(work, "limitations", frame, LIMITATIONS)
     work.metadata |= {
         "limitations": table(frame[["bound", "concerns", "quantity", "value", "unit", "would_move_it", "value_then"]]),
         "bounds": ", ".join(dict.fromkeys(frame["bound"])) or "none: nothing has been measured",

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from em2cryo_assets.assets.exports import export
 from em2cryo_assets.assets.pictures import outlined, pictures, table
 from em2cryo_assets.assets.records import read_record, write_record
 from em2cryo_assets.assets.stage import Work
@@ -79,6 +80,7 @@ def measure_overview(work: Work) -> None:
         # Why the labeller found no cell says more than that it found none.
         frame["reason"] = said[0].rstrip(".")
     write_table(work.folder / "features.parquet", frame, MEASUREMENTS)
+    export(work, "features", frame, MEASUREMENTS)
     why_not = why_not_comparable(outlines[None], "overview")
     content: dict[str, Any] = {
         "arc": None,

@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from em2cryo_assets.assets.comparison import arc_numbers, read_wall_arc, tomogram_record
+from em2cryo_assets.assets.exports import TABLES
 from em2cryo_assets.assets.lineage import STAGES
 from em2cryo_assets.assets.measured import measured_image
 from em2cryo_assets.assets.pictures import windowed
@@ -40,7 +41,7 @@ from em2cryo_assets.report.page import write_report
 from em2cryo_assets.store.images import read_image, read_labels
 from em2cryo_assets.store.meshes import read_mesh
 from em2cryo_assets.store.publish import Artifact
-from em2cryo_assets.store.tables import read_table
+from em2cryo_assets.store.tables import read_table, write_csv
 
 __all__ = ["report"]
 
@@ -67,6 +68,7 @@ def report(work: Work) -> None:
         left_out=tuple(_left_out(work)),
     )
     write_report(work.folder / "page", data)
+    _tables(work)
     target, incoming = work.study.report, work.study.root / f".report-{uuid.uuid4().hex}"
     shutil.copytree(work.folder / "page", incoming)
     if target.exists():
@@ -78,6 +80,20 @@ def report(work: Work) -> None:
         "tomograms": len(data.tomograms),
         "pairs": len(data.pairs),
     }
+
+
+def _tables(work: Work) -> None:
+    """Set the CSV of every table beside the page; those of many keys joined to one."""
+    folder = work.folder / "page" / "tables"
+    folder.mkdir()
+    for one in TABLES:
+        found = [artifact.path / f"{one.file}.csv" for artifact in work.all(one.asset).values()]
+        target = folder / f"{one.asset}-{one.file}.csv"
+        if len(found) == 1:
+            shutil.copyfile(found[0], target)
+        elif found:
+            frames = [read_table(path.with_suffix(".parquet")) for path in found]
+            write_csv(target, pd.concat(frames, ignore_index=True))
 
 
 def _rates(work: Work) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from em2cryo_assets import checks
 from em2cryo_assets.assets.atlas_files import read_atlas, write_atlas
+from em2cryo_assets.assets.exports import column_schema, export, meanings
 from em2cryo_assets.assets.fused_files import write_fused
 from em2cryo_assets.assets.pictures import pictures, table
 from em2cryo_assets.assets.records import read_record, write_record
@@ -30,6 +31,7 @@ from em2cryo_assets.store.meshes import read_mesh
 from em2cryo_assets.store.tables import read_table, write_table
 from em2cryo_assets.tem.atlas import SectionMeta, build_atlas
 from em2cryo_assets.tem.compression import Compression, prior_by_resin
+from em2cryo_assets.tem.tables import ATLAS_TABLES
 from em2cryo_assets.vocabulary import LABEL_NAMES, LABELS
 
 __all__ = ["cell_features", "fused_volume", "interior_atlas"]
@@ -60,8 +62,9 @@ def interior_atlas(work: Work) -> None:
     total = float(fractions["v_v"].sum())
     work.metadata |= {
         **(pictures(shown, "typical section; its labels", simulated=work.simulated) if shown else {}),
-        "fractions": table(fractions),
-        "wall": table(atlas.tables["wall"]),
+        "fractions": table(fractions, meaning=meanings(ATLAS_TABLES["fractions"])),
+        "wall": table(atlas.tables["wall"], meaning=meanings(ATLAS_TABLES["wall"])),
+        "dagster/column_schema": column_schema(ATLAS_TABLES["fractions"]),
         "sections": len(sections),
         "independent_cells": len({m.unit for m in meta.values()}),
         "left_out": ", ".join(k for k in work.snapshot.keys("sections") if k not in sections) or "none",
@@ -187,6 +190,7 @@ def cell_features(work: Work) -> None:
         seed=work.study.settings.seed,
     )
     write_table(work.folder / "features.parquet", frame, MEASUREMENTS)
+    export(work, "features", frame, MEASUREMENTS)
     write_record(work.folder, {"live_cell_diameter_um": view["live_cell_diameter_um"]})
     _attach_atlas(work, volume_um3(mesh), float(read_record(fused)["inradius_nm"]))
     work.parameters["comparable"] = bool(view["comparable"])

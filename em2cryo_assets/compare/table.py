@@ -22,7 +22,7 @@ from em2cryo_assets.compare.scalar_controls import scalar_controls
 from em2cryo_assets.compare.statistics import MIN_UNITS, Sample, linearised
 from em2cryo_assets.vocabulary import ORGANELLES
 
-__all__ = ["TABLE_COLUMNS", "comparison_table"]
+__all__ = ["TABLE_COLUMNS", "comparable_pairs", "comparison_table", "usable_rows"]
 
 TABLE_COLUMNS: Final = (
     "characteristic",
@@ -160,7 +160,8 @@ def _identity(spec: Characteristic) -> dict[str, object]:
     }
 
 
-def _usable(rows: pd.DataFrame) -> pd.DataFrame:
+def usable_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a measurement table that are assessable and have a number."""
     if not len(rows):
         return rows
     return rows[rows["assessable"].astype(bool) & np.isfinite(rows["value"].astype(float))]
@@ -194,8 +195,8 @@ def _reference_cause(spec: Characteristic, rows: pd.DataFrame, cryo: pd.DataFram
 
 def _scalar_row(spec: Characteristic, side: pd.DataFrame, cryo: pd.DataFrame, tem: pd.DataFrame) -> dict[str, object]:
     mine, theirs = (t[t["characteristic"] == spec.name] for t in (side, cryo))
-    model_rows = _usable(mine)
-    reference_rows = _usable(theirs[theirs["modality"].isin(spec.modalities)])
+    model_rows = usable_rows(mine)
+    reference_rows = usable_rows(theirs[theirs["modality"].isin(spec.modalities)])
     cause, reason = "", ""
     if not len(model_rows):
         cause, reason = _model_cause(spec, mine, side)
@@ -257,7 +258,7 @@ def _units(rows: pd.DataFrame, by: str, weights: NDArray[np.float64] | None) -> 
 
 def _volumes(rows: pd.DataFrame, cryo: pd.DataFrame, notes: list[str]) -> NDArray[np.float64] | None:
     """Cell volumes of the reference, by which shares are weighted as sections weight them."""
-    sizes = _usable(cryo[cryo["characteristic"] == "log_volume"]).drop_duplicates("key")
+    sizes = usable_rows(cryo[cryo["characteristic"] == "log_volume"]).drop_duplicates("key")
     volume = rows["key"].map(dict(zip(sizes["key"], np.exp(sizes["value"].astype(float)), strict=True)))
     if volume.notna().all() and len(rows):
         return volume.to_numpy(dtype=float)
@@ -279,7 +280,7 @@ def _measurement_sd(spec: Characteristic, rows: pd.DataFrame, sample: Sample) ->
 
 
 def _shares(tem: pd.DataFrame) -> dict[str, float]:
-    rows = _usable(tem)
+    rows = usable_rows(tem)
     means = {o: rows.loc[rows["characteristic"] == f"fraction_{o}", "value"].astype(float) for o in ORGANELLES}
     return {organelle: float(v.mean()) for organelle, v in means.items() if len(v)}
 
@@ -307,7 +308,7 @@ def _paired_row(
     n_tem = max(blocks.nunique(), 0) if blocks.nunique() >= MIN_UNITS else tem["unit"].nunique()
     base: dict[str, object] = {"n_tem": tem["unit"].nunique(), "n_model": n_tem}
     mine = pairs[pairs["characteristic"] == spec.name]
-    mine, notes = _comparable_pairs(spec, mine, cryo)
+    mine, notes = comparable_pairs(spec, mine, cryo)
     base |= {"note": "; ".join(notes), "n_sem": mine["unit_cell"].nunique() if len(mine) else 0}
     if not len(mine[mine["variant"] == "model"]):
         cause, reason = _reference_cause(spec, cryo[cryo["characteristic"] == spec.name], cryo)
@@ -341,7 +342,7 @@ def _paired_row(
     }
 
 
-def _comparable_pairs(spec: Characteristic, pairs: pd.DataFrame, cryo: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def comparable_pairs(spec: Characteristic, pairs: pd.DataFrame, cryo: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Pairs with tomograms that may be used for this, of one modality only."""
     if not len(pairs):
         return pairs, []

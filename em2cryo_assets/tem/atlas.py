@@ -281,6 +281,8 @@ def _measurements(rows: list[tuple]) -> pd.DataFrame:
         "n_support",
     ]
     table = pd.DataFrame(rows, columns=columns)
+    if not rows:  # typed like any other: where no section counts the table is empty, and still as declared
+        table = table.astype(dict.fromkeys(columns, str) | {"value": float, "assessable": bool, "n_support": int})
     table["side"], table["modality"], table["sd"] = "tem", "tem", np.nan
     table["block"] = table["block"].where(~table["block"].astype(str).str.startswith("unit:"), "")
     return table[list(MEASUREMENT_COLUMNS)]

@@ -14,7 +14,7 @@ __all__ = ["ATLAS_TABLES"]
 
 
 def _text(description: str) -> pa.Column:
-    return pa.Column(str, description=description)
+    return pa.Column(str, coerce=True, description=description)
 
 
 def _number(description: str) -> pa.Column:
@@ -29,7 +29,9 @@ _SAMPLES: Final[Mapping[str, Any]] = {
     "n_sections": _count("sections"),
     "n_units": _count("independent cells"),
     "n_blocks": _count("resin blocks"),
-    "n_needed": _count("cells at which the interval's half-width would be 20 % of the value; 0 where it cannot be said"),
+    "n_needed": _count(
+        "cells at which the interval's half-width would be 20 % of the value; 0 where it cannot be said"
+    ),
 }
 
 ATLAS_TABLES: Final[Mapping[str, pa.DataFrameSchema]] = MappingProxyType(

@@ -1,3 +1,4 @@
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +6,7 @@ import pandas as pd
 import pandera.pandas as pa
 import pytest
 
-from em2cryo_assets.store.tables import read_table, write_table
+from em2cryo_assets.store.tables import read_table, write_csv, write_table
 
 _SCHEMA = pa.DataFrameSchema(
     {
@@ -66,3 +67,13 @@ def test_tables_that_break_their_schema_are_not_written(tmp_path: Path, table: p
 def test_a_named_index_is_not_lost_in_silence(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="unit"):
         write_table(tmp_path / "a.parquet", _table().set_index("unit"))
+
+
+def test_a_csv_holds_all_digits_and_nothing_for_what_is_missing(tmp_path: Path) -> None:
+    frame = _table().assign(value=[0.1 + 0.2, np.nan, 1e-17])
+    write_csv(tmp_path / "a.csv", frame)
+    assert (tmp_path / "a.csv").read_bytes().splitlines()[2] == b",,2"
+    with (tmp_path / "a.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(rows[i]["value"]) for i in (0, 2)] == [0.1 + 0.2, 1e-17]
+    assert [row["unit"] for row in rows] == ["a", "", "셀"]

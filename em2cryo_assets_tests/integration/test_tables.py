@@ -1,0 +1,76 @@
+"""Tables of a small study: as declared, with their CSV, and traceable to raw files."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from em2cryo_assets.assets.exports import TABLES
+from em2cryo_assets.resources.study import open_study
+from em2cryo_assets.store.tables import read_table
+from em2cryo_assets_tests.integration.tiny_study import TinyStudy, opened
+
+
+def test_each_table_is_as_declared_and_has_its_csv(one_cell: Path) -> None:
+    for one in TABLES:
+        (path,) = (one_cell / "store" / one.asset).glob(f"*/*/{one.file}.parquet")
+        frame = one.schema.validate(read_table(path), lazy=True)
+        csv = path.with_suffix(".csv").read_bytes()
+        assert list(pd.read_csv(path.with_suffix(".csv")).columns) == list(one.schema.columns)
+        assert csv.count(b"\n") >= len(frame) + 1
+        assert (one_cell / "report" / "tables" / f"{one.asset}-{one.file}.csv").read_bytes() == csv
+
+
+def test_the_page_offers_the_same_verdicts_as_the_artifact(one_cell: Path) -> None:
+    page = one_cell / "report"
+    assert (page / "verdicts.csv").read_bytes() == (page / "tables" / "verdicts-verdicts.csv").read_bytes()
+
+
+def test_a_row_can_be_traced_to_artifacts_and_raw_files(one_cell: Path) -> None:
+    study = open_study(one_cell)
+    table = study.store.current("comparison_table", None)
+    assert table is not None
+    behind = read_table(table.path / "rests_on.parquet")
+    for row in behind[~behind["asset"].str.contains(" ")].to_dict("records"):
+        assert study.store.get(row["asset"], row["key"] or None, row["data_version"]) is not None
+    raw = behind[behind["asset"].str.startswith("raw file of")]
+    digests = {
+        (f"raw file of {asset}", key): study.inbox.digest(file)
+        for kind, asset in (("sem", "sem_field"), ("tem", "tem_section"), ("tomogram", "tomogram"))
+        for key, file in study.inbox.files(kind).items()
+    }
+    assert len(raw) > 0
+    for row in raw.to_dict("records"):
+        assert digests[(row["asset"], row["key"])] == row["data_version"]
+    shapes = behind[behind["asset"] == "cell_features"]["characteristic"].unique()
+    for name in shapes:
+        mine = raw[(raw["characteristic"] == name) & (raw["side"] == "model")]
+        assert set(mine["asset"]) == {"raw file of sem_field"}
+    assert len(shapes) > 0
+    # What is compared by a pair rests on the field, the sections and the tomogram.
+    paired = behind[(behind["asset"] == "comparison")]["characteristic"].unique()
+    assert len(paired) > 0
+    for name in paired:
+        mine = set(raw.loc[raw["characteristic"] == name, "asset"])
+        assert mine == {"raw file of sem_field", "raw file of tem_section", "raw file of tomogram"}
+
+
+def test_the_ui_shows_columns_with_their_meaning_and_what_verdicts_rest_on(one_cell: Path) -> None:
+    with opened(one_cell) as tiny:
+        for name in ("comparison_table", "verdicts", "limitations", "interior_atlas", "tomogram_features"):
+            shown = _metadata(tiny, name)
+            assert shown["dagster/column_schema"].schema.columns, name
+            assert all(column.description for column in shown["dagster/column_schema"].schema.columns), name
+        shown = _metadata(tiny, "verdicts")
+    assert shown["made_by_cell_features"].asset_key == dg.AssetKey("cell_features")
+    rows = [record.data for record in shown["rests_on"].records]
+    assert {"comparison", "raw file of tomogram"} <= {row["asset"] for row in rows}
+
+
+def _metadata(tiny: TinyStudy, asset: str) -> Mapping[str, Any]:
+    (record,) = tiny.instance.fetch_materializations(dg.AssetKey(asset), limit=1).records
+    event = record.asset_materialization
+    assert event is not None
+    return event.metadata

@@ -1,0 +1,27 @@
+"""Write ``docs/tables.md`` from the declared schemas of the tables: `python tools/data_dictionary.py`."""
+
+from pathlib import Path
+
+from em2cryo_assets.assets.exports import TABLES
+from em2cryo_assets.compare.dictionary import dictionary_of
+
+PATH = Path(__file__).parents[1] / "docs" / "tables.md"
+_INTRODUCTION = """# Tables
+
+Made from the declared schemas by `tools/data_dictionary.py`; change it there.
+
+Each table lies in the artifact of its asset (`store/<asset>/<key>/<digest>/`) as Parquet and, with the same rows, as CSV:
+UTF-8 with a byte-order mark, commas, decimal points, all digits, nothing where a number is missing. Those of the whole
+study are copied to `report/tables/` as `<asset>-<file>.csv`. Lengths are nm, volumes µm³, where a column does not say
+otherwise.
+"""
+
+
+def dictionary() -> str:
+    """The whole file."""
+    parts = [dictionary_of(f"{t.asset}: `{t.file}.csv`", t.row, t.schema) for t in TABLES]
+    return "\n".join([_INTRODUCTION, *parts])
+
+
+if __name__ == "__main__":
+    PATH.write_text(dictionary(), encoding="utf-8")
