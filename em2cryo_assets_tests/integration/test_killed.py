@@ -18,7 +18,7 @@ RUN_THAT_STOPS = """
 import sys, time
 from pathlib import Path
 from em2cryo_assets import cli
-from em2cryo_assets.assets import volumes
+from em2cryo_assets.assets import fused_files
 from em2cryo_assets.store import levels
 
 signal = Path(sys.argv.pop())
@@ -34,7 +34,7 @@ def write_image(path, data, **rest):
     whole(path, data, **rest, chunk=16)
 
 write = levels._Level.write
-whole, volumes.write_image = volumes.write_image, write_image
+whole, fused_files.write_image = fused_files.write_image, write_image
 cli.main(["run"], standalone_mode=False)
 """
 PLACE = ("fused_volume", "field-01-c001")

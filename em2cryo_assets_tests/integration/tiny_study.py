@@ -22,7 +22,7 @@ from em2cryo_assets.resources.study import Study, open_study
 
 DEMO = Path(__file__).parents[2] / "data" / "demo" / "inbox"
 ASSETS = ("cell_view", *STAGES)
-TABLES = {(name, None) for name in ("comparison_table", "verdicts", "report")}
+TABLES = {(name, None) for name in ("comparison_table", "verdicts", "verdict_calibration", "limitations", "report")}
 OF_A_CELL = ("cell_view", "cell_surface", "cell_mesh", "fused_volume", "cell_features")
 # Voxels as large as the check of the filled volume lets pass for cells of 2.6 µm.
 SETTINGS = (
