@@ -174,7 +174,9 @@ def rates(judged: pd.DataFrame) -> pd.DataFrame:
         tolerance: *captured* or *approximated* in at least 80 %, both where the median power is .8 or more. Of what a
         slab cannot show: *not assessable* always. All rates with intervals after Clopper and Pearson.
     """
-    powers = judged[judged["answer"] == NO_DIFFERENCE].groupby("characteristic")["power"].median()
+    # A study that was not judged had no power: the median counts it.
+    same = judged[judged["answer"] == NO_DIFFERENCE]
+    powers = same.assign(power=same["power"].fillna(0.0)).groupby("characteristic")["power"].median()
     rows = []
     for (name, answer, fake), group in judged[judged["meant"]].groupby(
         ["characteristic", "answer", "fake"], sort=False

@@ -65,19 +65,22 @@ def _rates(name: str, found: pd.DataFrame) -> Iterator[Figure]:
         return float(rows[column].max()) if len(rows) else 0.0
 
     answer, asked = found["answer"], found["asked"] != ""
-    yield Figure.at_most(f"{name}_captured_at_the_tolerance_worst", worst(found[answer == WHOLE]), "share", 0.05)
-    yield Figure.at_most(f"{name}_captured_fake_worst", worst(found[answer == A_FAKE]), "share", 0.05)
+    wrong = found["asked"].str.contains("at most")
+    yield Figure.at_most(
+        f"{name}_captured_at_the_tolerance_worst", worst(found[wrong & (answer == WHOLE)]), "share", 0.05
+    )
+    yield Figure.at_most(f"{name}_captured_fake_worst", worst(found[wrong & (answer == A_FAKE)]), "share", 0.05)
     for what, label in ((NO_DIFFERENCE, "no_difference"), (HALF, "half_the_tolerance")):
         powered = found[(answer == what) & asked]
         if len(powered):
             yield Figure.at_least(
-                f"{name}_right_at_{label}_least_of_{len(powered)}", powered["rate"].min(), "share", 0.8
+                f"{name}_right_at_{label}_least_of_{len(powered)}", float(powered["rate"].min()), "share", 0.8
             )
     undefined = found[found["asked"].str.contains("always")]
-    yield Figure.at_least(f"{name}_undefined_not_assessable", undefined["rate"].min(), "share", 1.0)
+    yield Figure.at_least(f"{name}_undefined_not_assessable", float(undefined["rate"].min()), "share", 1.0)
     held = found[found["n_intervals"] >= STUDIES / 2]["coverage"]
-    yield Figure.at_least(f"{name}_coverage_least", held.min(), "share", 0.93)
-    yield Figure.at_most(f"{name}_coverage_most", held.max(), "share", 0.97)
+    yield Figure.at_least(f"{name}_coverage_least", float(held.min()), "share", 0.93)
+    yield Figure.at_most(f"{name}_coverage_most", float(held.max()), "share", 0.97)
 
 
 def _pair() -> Iterator[Figure]:
