@@ -24,7 +24,7 @@ from em2cryo_assets.compare.record import (
     why_not_comparable,
 )
 from em2cryo_assets.compare.shape import shape_values
-from em2cryo_assets.geometry.mesh import Mesh
+from em2cryo_assets.geometry.mesh import Mesh, solidity
 from em2cryo_assets.vocabulary import LABELS, ORGANELLES
 
 __all__ = [
@@ -82,6 +82,10 @@ _VECTORS: Final = ("depth_profile", "density_distribution", "power_spectrum")
 
 _NO_COMPARISON: Final = "occluded by more than 10 % or cut by the border of its field"
 _ONE_ATLAS: Final = "every fused cell shares the study's one atlas; the independent units are the TEM cells"
+_BUDDED: Final = "it carries a bud, and shapes from SEM are of single bodies"
+_LEAST_SOLIDITY: Final = 0.97
+"""Share of its convex hull that a single body fills. Of 60 simulated cells at 100 nm a voxel those without a bud filled
+.997 and more, those with one .876 to .935. Unlike sphericity it says nothing of elongation, which is to be compared."""
 _DENOISED: Final = "the volume was denoised, which makes texture of its own"
 
 Row = dict[str, object]
@@ -213,8 +217,9 @@ def _shape_rows(
 ) -> list[Row]:
     if mesh is not None and info.modality in WHOLE_CELL_MODALITIES:
         values = shape_values(mesh, seed=seed)
+        budded = _BUDDED if solidity(mesh) < _LEAST_SOLIDITY else ""
         return [
-            measurement_row(base, name, value, _undefined(value), n_support=len(mesh.faces))
+            measurement_row(base, name, value, budded or _undefined(value), n_support=len(mesh.faces))
             for name, value in values.items()
         ]
     if info.modality in WHOLE_CELL_MODALITIES:

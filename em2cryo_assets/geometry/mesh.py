@@ -22,6 +22,7 @@ __all__ = [
     "principal_axes_nm",
     "principal_frame",
     "repaired",
+    "solidity",
     "sphericity",
     "to_open3d",
     "volume_um3",
@@ -69,6 +70,13 @@ def sphericity(mesh: Mesh) -> float:
     """Sphericity ψ = π^⅓ (6V)^⅔ / A (Wadell 1935), dimensionless; 1 for a sphere, less for anything else."""
     volume = abs(volume_um3(mesh))
     return float(np.pi ** (1 / 3) * (6 * volume) ** (2 / 3) / area_um2(mesh))
+
+
+def solidity(mesh: Mesh) -> float:
+    """Volume over that of the convex hull: 1 for an ellipsoid of any axes, less where there is a neck."""
+    from scipy.spatial import ConvexHull
+
+    return abs(volume_um3(mesh)) * _NM_PER_UM**3 / float(ConvexHull(mesh.vertices_nm).volume)
 
 
 def is_watertight(mesh: Mesh) -> bool:

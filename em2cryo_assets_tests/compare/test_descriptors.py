@@ -12,6 +12,7 @@ from em2cryo_assets.compare.descriptors import (
 from em2cryo_assets.compare.pose import SlabPose
 from em2cryo_assets.compare.record import TomogramRecord
 from em2cryo_assets.compare.tables import MEASUREMENTS
+from em2cryo_assets.geometry.isosurface import mesh_of_volume
 from em2cryo_assets.vocabulary import LABELS
 from em2cryo_assets_tests.compare.bodies import TILTS_DEG, cell, ellipsoid_mesh, tomogram_of
 
@@ -156,3 +157,22 @@ def test_a_whole_cell_volume_gives_shape_and_fractions():
     assert np.isnan(rows.loc["fraction_mitochondrion", "value"])
     assert not rows.loc["fraction_mitochondrion", "assessable"]
     assert "closed surface" in cryo(density, labels, info).loc["axis_ratio", "reason"]
+
+
+def test_a_whole_cell_with_a_bud_keeps_its_numbers_but_is_no_shape_to_compare():
+    z, y, x = np.ogrid[:44, :44, :64]
+    mother = (z - 22) ** 2 + (y - 22) ** 2 + (x - 22) ** 2 < 19**2
+    bud = (z - 22) ** 2 + (y - 22) ** 2 + (x - 47) ** 2 < 9**2
+    found = {}
+    for name, body in (("single", mother), ("budded", mother | bud)):
+        labels = np.where(body, LABELS["cytoplasm"], LABELS["outside"]).astype(np.uint8)
+        info = TomogramRecord(labels.shape, (100.0,) * 3, "soft-x-ray")
+        mesh = mesh_of_volume(labels > 0, info.voxel_nm)
+        density = labels + np.random.default_rng(0).normal(0, 0.1, labels.shape).astype(np.float32)
+        found[name] = cryo(density, labels, info, mesh=mesh)
+    for name in ("log_volume", "axis_ratio", "sphericity", "mirror_asymmetry"):
+        assert found["single"].loc[name, "assessable"], name
+        assert not found["budded"].loc[name, "assessable"], name
+        assert "bud" in found["budded"].loc[name, "reason"]
+    ratio = found["budded"].loc["log_volume", "value"] - found["single"].loc["log_volume", "value"]
+    assert ratio == pytest.approx(np.log((mother | bud).sum() / mother.sum()), abs=0.01)

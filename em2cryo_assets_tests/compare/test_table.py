@@ -88,6 +88,21 @@ def test_several_volumes_of_one_cell_are_one_unit() -> None:
     assert json.loads(found["units_reference"]) == {"a": pytest.approx(1.1), "b": pytest.approx(1.5)}
 
 
+def test_whole_cells_and_arcs_in_slabs_are_not_averaged_together() -> None:
+    sem = measured("sem", "log_wall_radius", exact(7.7, 0.05, 6))
+    arcs = measured("cryo", "log_wall_radius", exact(7.5, 0.3, 9), modality="lamella")
+    few = measured("cryo", "log_wall_radius", exact(7.7, 0.05, 3), modality="soft-x-ray")
+    many = measured("cryo", "log_wall_radius", exact(7.7, 0.05, 4), modality="soft-x-ray")
+    for part in (few, many):
+        part["unit"] = part["key"] = [f"whole-{k}" for k in range(len(part))]
+    found = row(comparison_table(sem, pd.concat([arcs, many]), EMPTY, EMPTY), "log_wall_radius")
+    assert (found["n_reference"], found["estimate_reference"]) == (4, pytest.approx(7.7))
+    assert "9 measured in slabs left out" in found["note"]
+    found = row(comparison_table(sem, pd.concat([arcs, few]), EMPTY, EMPTY), "log_wall_radius")
+    assert found["n_reference"] == 12
+    assert row(comparison_table(sem, arcs, EMPTY, EMPTY), "log_wall_radius")["n_reference"] == 9
+
+
 def test_sections_of_a_block_are_one_unit_where_there_are_blocks_enough() -> None:
     cryo = measured("cryo", "wall_thickness", exact(150, 10, 6), modality="lamella")
     tem = measured("tem", "wall_thickness", exact(150, 20, 18), blocks=5)
@@ -106,6 +121,10 @@ def test_shares_of_the_reference_are_weighted_by_volume_as_sections_weight_them(
     tem = measured("tem", "fraction_nucleus", exact(0.08, 0.03, 10))
     found = row(comparison_table(EMPTY, cryo, tem, EMPTY), "fraction_nucleus")
     assert found["estimate_reference"] == pytest.approx((volume * share).sum() / volume.sum())
+    # A cell with a bud is no shape to compare, but holds what it holds.
+    budded = cryo.assign(assessable=cryo["characteristic"] == "fraction_nucleus")
+    again = row(comparison_table(EMPTY, budded, tem, EMPTY), "fraction_nucleus")
+    assert again["estimate_reference"] == found["estimate_reference"]
     unweighted = row(comparison_table(EMPTY, cryo.iloc[:4], tem, EMPTY), "fraction_nucleus")
     assert unweighted["estimate_reference"] == pytest.approx(share.mean())
     assert "not by volume" in unweighted["note"]

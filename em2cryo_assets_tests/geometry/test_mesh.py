@@ -15,6 +15,7 @@ from em2cryo_assets.geometry.mesh import (
     principal_axes_nm,
     principal_frame,
     repaired,
+    solidity,
     sphericity,
     volume_um3,
 )
@@ -108,3 +109,21 @@ def test_a_flat_mesh_has_no_axes() -> None:
     )
     with pytest.raises(ValueError, match="no volume"):
         principal_axes_nm(flat)
+
+
+@settings(max_examples=15, deadline=None)
+@given(axes=st.tuples(*[st.floats(500, 4000)] * 3), seed=st.integers(0, 1000))
+def test_an_ellipsoid_of_any_axes_fills_its_hull(axes: tuple[float, float, float], seed: int) -> None:
+    body = ellipsoid(*axes)
+    turned = Mesh(body.vertices_nm @ rotation(seed).T, body.faces)
+    assert solidity(turned) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_two_equal_balls_that_touch_fill_four_fifths_of_their_hull() -> None:
+    one = ellipsoid(1000, 1000, 1000)
+    pair = Mesh(
+        np.concatenate([one.vertices_nm, one.vertices_nm + np.array([0.0, 0.0, 2000.0])]),
+        np.concatenate([one.faces, one.faces + len(one.vertices_nm)]),
+    )
+    # The hull is a capsule: a ball and a cylinder as long as two radii.
+    assert solidity(pair) == pytest.approx(2 * (4 / 3) / (4 / 3 + 2), rel=2e-3)
