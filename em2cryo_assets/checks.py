@@ -83,6 +83,16 @@ SECTION_MODEL = (
     ),
     _spec("section_model", "labels_simulated_cells", "Labels this study's simulated sections.", None, blocking=False),
 )
+TOMOGRAM_MODEL = (
+    _spec(
+        "tomogram_model",
+        "beats_the_baseline",
+        "Better than without a network, on held-out simulated tomograms.",
+        None,
+        blocking=False,
+    ),
+    _spec("tomogram_model", "labels_simulated_cells", "Labels this study's simulated lamellae.", None, blocking=False),
+)
 SEM_FIELD = (_pixel_size("sem_field", 1, 200, FIELDS),)
 TEM_SECTION = (_pixel_size("tem_section", 0.1, 50, SECTIONS),)
 TOMOGRAM = (_pixel_size("tomogram", 0.02, 200, TOMOGRAMS),)

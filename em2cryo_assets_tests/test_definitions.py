@@ -31,6 +31,8 @@ REPORTED_ONLY = {
     ("sem_mask_model", "beats_the_baseline"),
     ("sem_mask_model", "finds_simulated_cells"),
     ("tomogram_labels", "not_empty"),
+    ("tomogram_model", "beats_the_baseline"),
+    ("tomogram_model", "labels_simulated_cells"),
     ("limitations", "every_bound_has_a_way_out"),
     ("verdict_calibration", "errors_as_promised"),
     ("verdicts", "controls_in_order"),

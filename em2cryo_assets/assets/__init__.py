@@ -3,7 +3,7 @@
 from em2cryo_assets.assets.calibration import verdict_calibration
 from em2cryo_assets.assets.cell_views import cell_view
 from em2cryo_assets.assets.comparison import comparison, comparison_table, tomogram_features, verdicts
-from em2cryo_assets.assets.learned import section_model, sem_mask_model
+from em2cryo_assets.assets.learned import section_model, sem_mask_model, tomogram_model
 from em2cryo_assets.assets.limits import limitations
 from em2cryo_assets.assets.masks import cell_masks, section_labels, tomogram_labels
 from em2cryo_assets.assets.meshes import cell_mesh, cell_surface
@@ -19,6 +19,7 @@ ASSETS = [
     simulated_study,
     sem_mask_model,
     section_model,
+    tomogram_model,
     sem_field,
     tem_section,
     tomogram,

@@ -30,6 +30,7 @@ from em2cryo_assets.compare.verdicts import verdicts as judge
 from em2cryo_assets.cryoet.arcs import WallArc, fit_wall_arc, wall_thickness
 from em2cryo_assets.cryoet.labels import damaged_planes
 from em2cryo_assets.cryoet.noise import halves_snr, spatial_snr
+from em2cryo_assets.cryoet.slab_extent import slab_planes
 from em2cryo_assets.geometry.isosurface import mesh_of_volume
 from em2cryo_assets.partitions import split_pair_key
 from em2cryo_assets.report.raster import grey
@@ -62,8 +63,12 @@ def tomogram_features(work: Work) -> None:
     labelled = work.one("tomogram_labels")
     labels = np.asarray(read_labels(labelled.path / "labels.ome.zarr", "interior"))
     modality = record["modality"]
-    kept = damaged_planes(density.shape[0], voxel_nm[0], modality)
-    whole_density, whole_labels = density, labels  # `wall_thickness` leaves the damaged planes out itself
+    # A slab may have been reconstructed deeper than it is.
+    filled = slab_planes(labels) if modality in SLAB_MODALITIES else slice(0, density.shape[0])
+    intact = damaged_planes(filled.stop - filled.start, voxel_nm[0], modality)
+    kept = slice(filled.start + intact.start, filled.start + intact.stop)
+    # `wall_thickness` leaves the damaged planes out itself.
+    whole_density, whole_labels = density[filled], labels[filled]
     density, labels = density[kept], labels[kept]
     arc, snr, mesh = None, None, None
     if modality in SLAB_MODALITIES:
@@ -111,6 +116,7 @@ def tomogram_features(work: Work) -> None:
         "arc": None if arc is None else asdict(arc),
         "snr": info.snr,
         "slices": [kept.start, kept.stop],
+        "thickness_nm": (filled.stop - filled.start) * voxel_nm[0],
         "unit": record["unit"],
         "why_not_comparable": why_not,
     }
@@ -120,6 +126,8 @@ def tomogram_features(work: Work) -> None:
         "features": table(frame[["characteristic", "value", "sd", "unit_of_measure", "assessable", "reason"]]),
         "pairable": pairable,
     }
+    if modality in SLAB_MODALITIES and labels.any():
+        work.metadata["thickness_nm"] = content["thickness_nm"]
     if why_not:
         work.metadata["why_not_comparable"] = why_not
     if info.snr is not None:

@@ -1,10 +1,11 @@
 """Networks that stages use: the released weights, or weights trained here when a person asks for it.
 
-Belongs here: `sem_mask_model`, `section_model`. Does not belong here: what all networks share (`assets.weights`), how one
-is trained or judged (`sem.mask_trainer`, `tem.section_trainer`, `sem.mask_scores`, `tem.section_scores`), or what uses it
-(`assets.masks`).
+Belongs here: `sem_mask_model`, `section_model`, `tomogram_model`. Does not belong here: what all networks share
+(`assets.weights`), how one is trained or judged (`sem.mask_trainer`, `tem.section_trainer`, `cryoet.label_trainer` and the
+scores beside them), or what uses it (`assets.masks`).
 """
 
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -14,17 +15,20 @@ from em2cryo_assets import checks
 from em2cryo_assets.assets.pictures import pictures, windowed
 from em2cryo_assets.assets.stage import Work, stage_asset
 from em2cryo_assets.assets.weights import Network, publish_weights
+from em2cryo_assets.cryoet import label_network
 from em2cryo_assets.learning.trained import Trainer
 from em2cryo_assets.report.raster import colour_codes, grey
 from em2cryo_assets.sem.mask_network import WEIGHTS
 from em2cryo_assets.store.images import read_image, read_labels
 from em2cryo_assets.tem import section_network
 
-__all__ = ["MASK_WEIGHTS", "SECTION_WEIGHTS", "section_model", "sem_mask_model"]
+__all__ = ["MASK_WEIGHTS", "SECTION_WEIGHTS", "TOMOGRAM_WEIGHTS", "section_model", "sem_mask_model", "tomogram_model"]
 
 MASK_WEIGHTS: Final = "sem_masks.safetensors"
 
 SECTION_WEIGHTS: Final = "section_labels.safetensors"
+
+TOMOGRAM_WEIGHTS: Final = "tomogram_labels.safetensors"
 
 _LEAST_IOU: Final = 0.75
 _SHOWN: Final = 6
@@ -146,3 +150,66 @@ def _on_simulated_sections(work: Work) -> tuple[list[NDArray[np.uint8]], dict[st
         if len(panels) < _SHOWN:
             panels += [255 - grey(image), colour_codes(truth), colour_codes(labels)]
     return panels, {name: dice for name, (dice, _) in pooled(areas).items() if name in _ASKED}
+
+
+def _tomogram_trainer() -> Trainer:
+    from em2cryo_assets.cryoet.label_trainer import train_tomogram_labels
+
+    return train_tomogram_labels
+
+
+_TOMOGRAMS: Final = Network(
+    TOMOGRAM_WEIGHTS, label_network.WEIGHTS, _tomogram_trainer, steps=1800, examples=240,
+    what="Simulated cells to train on, six windows each; some 1 s each to draw.",
+)  # fmt: skip
+
+_LEAST_WALL: Final = 0.8
+_ASKED_OF_TOMOGRAMS: Final = ("wall", "nucleus", "vacuole")
+
+
+@stage_asset("tomogram_model", checks.TOMOGRAM_MODEL, config=_TOMOGRAMS.config)
+def tomogram_model(work: Work) -> None:
+    """Publish weights, how they came about, how good they are, and what they make of this study's simulated lamellae."""
+    validation = publish_weights(work, _TOMOGRAMS)
+    panels, dice = _on_simulated_lamellae(work)
+    work.metadata |= pictures(panels, "simulated lamellae of this study; truth; by the network", simulated=True)
+    asked = validation[validation["label"].isin(_ASKED_OF_TOMOGRAMS)]
+    means = asked.groupby("labeller")["dice"].mean()
+    ours, baseline = float(means["network"]), float(means["layers"])
+    work.check(
+        "beats_the_baseline", ours > baseline,
+        f"On held-out simulated tomograms the mean Dice of wall, nucleus and vacuole is {ours:.3f}, without a network "
+        f"{baseline:.3f}.",
+        network=ours, baseline=baseline,
+    )  # fmt: skip
+    wall = dice.get("wall", 0.0)
+    work.check(
+        "labels_simulated_cells", wall >= _LEAST_WALL,
+        f"Dice of the wall in the simulated lamellae of this study is {wall:.3f} ({_LEAST_WALL} is asked for).",
+        wall=wall,
+    )  # fmt: skip
+
+
+def _on_simulated_lamellae(work: Work) -> tuple[list[NDArray[np.uint8]], dict[str, float]]:
+    """Middle slices of lamellae of `phantom_cells` with true and found labels, and each label's Dice over all of them."""
+    from em2cryo_assets.cryoet.label_decoding import network_slab
+    from em2cryo_assets.cryoet.label_scores import confusion
+    from em2cryo_assets.cryoet.labels import label_tomogram
+    from em2cryo_assets.learning.overlap import pooled_overlap
+    from em2cryo_assets.vocabulary import LABELS
+
+    cells = work.one("phantom_cells")
+    net = label_network.slab_net(work.folder / TOMOGRAM_WEIGHTS)
+    panels: list[NDArray[np.uint8]] = []
+    volumes = np.zeros((len(LABELS), len(LABELS)))
+    for path in sorted(cells.path.glob("*-lamella.ome.zarr")):
+        stored = read_image(path)
+        density = np.asarray(stored.data, dtype=np.float32)
+        truth = np.asarray(read_labels(path, "interior"))
+        sides = (stored.voxel_nm[0], stored.voxel_nm[1], stored.voxel_nm[2])
+        labels = label_tomogram(density, sides, "lamella", slab=partial(network_slab, net=net)).labels
+        volumes += confusion(truth, labels)
+        if len(panels) < _SHOWN:
+            middle = len(density) // 2
+            panels += [grey(density[middle]), colour_codes(truth[middle]), colour_codes(labels[middle])]
+    return panels, {name: dice for name, (dice, _) in pooled_overlap(volumes, LABELS).items()}

@@ -5,18 +5,21 @@ Does not belong here: how masks are found (`sem.masks`, `tem.section_decoding`, 
 of single cells (`assets.cell_views`).
 """
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
 from em2cryo_assets import checks
 from em2cryo_assets.assets.cell_views import number_cells, publish_views
-from em2cryo_assets.assets.learned import MASK_WEIGHTS, SECTION_WEIGHTS
+from em2cryo_assets.assets.learned import MASK_WEIGHTS, SECTION_WEIGHTS, TOMOGRAM_WEIGHTS
 from em2cryo_assets.assets.measured import measured_image
 from em2cryo_assets.assets.overviews import label_overview
 from em2cryo_assets.assets.pictures import outlined, pictures, table
 from em2cryo_assets.assets.records import read_record, write_record
 from em2cryo_assets.assets.stage import Work, stage_asset
-from em2cryo_assets.cryoet.labels import label_tomogram
+from em2cryo_assets.cryoet.drawn_labels import read_drawn_labels
+from em2cryo_assets.cryoet.labels import SlabLabeller, TomogramLabels, label_tomogram
 from em2cryo_assets.formats.image import read_label_image
 from em2cryo_assets.report.raster import colour_codes, grey
 from em2cryo_assets.resources.inbox import Kind
@@ -25,11 +28,12 @@ from em2cryo_assets.store.images import read_image, read_labels, write_image
 from em2cryo_assets.store.tables import write_table
 from em2cryo_assets.tem.measure import measure_section
 from em2cryo_assets.tem.profiles import SectionLabels
-from em2cryo_assets.vocabulary import LABEL_NAMES, LABELS
+from em2cryo_assets.vocabulary import LABEL_NAMES, LABELS, SLAB_MODALITIES
 
 __all__ = ["cell_masks", "section_labels", "tomogram_labels"]
 
 _JUDGED = "judged on held-out simulated sections"
+_JUDGED_TOMOGRAMS = "judged on held-out simulated tomograms"
 _UNVALIDATED = "unvalidated here"
 
 _SECTION_NM = 80.0
@@ -188,19 +192,27 @@ def tomogram_labels(work: Work) -> None:
     if record["modality"] == "overview":
         label_overview(work)
         return
-    if work.study.inbox.require("tomogram", work.slug).labels is not None:
-        work.fallbacks.append(
-            "The labels drawn beside it were not used: only outlines of overviews are taken from a person."
-        )
     image, origin_nm = measured_image(source)
     density = np.asarray(image.data)
     voxel_nm = (image.voxel_nm[0], image.voxel_nm[1], image.voxel_nm[2])
-    result = label_tomogram(density, voxel_nm, record["modality"])
+    drawn = work.study.inbox.require("tomogram", work.slug).labels
+    if drawn is None:
+        slab = _slab_labeller(work) if record["modality"] in SLAB_MODALITIES else None
+        result = label_tomogram(density, voxel_nm, record["modality"], slab=slab)
+        known = work.simulated and (slab is None or work.study.settings.tomogram_labeller in ("network", "layers"))
+        validation = _JUDGED_TOMOGRAMS if known else _UNVALIDATED
+        if not known and result.labels.any():
+            result.warnings.append("Labelled by what is unvalidated on real tomograms; draw labels to replace it.")
+    else:
+        depth, high, wide = read_image(source.path / "image.ome.zarr").data.shape
+        result = TomogramLabels(read_drawn_labels(drawn, (depth, high, wide), density.shape))
+        validation = "drawn by a person"
+    work.parameters["human"] = drawn is not None
     write_image(
         work.folder / "labels.ome.zarr", result.labels, voxel_nm=voxel_nm, origin_nm=origin_nm, name=work.slug,
         labels={"interior": result.labels}, label_names={"interior": LABEL_NAMES},
     )  # fmt: skip
-    write_record(work.folder, {"warnings": list(result.warnings)})
+    write_record(work.folder, {"human": drawn is not None, "validation": validation, "warnings": list(result.warnings)})
     middle = density.shape[0] // 2
     share = float((result.labels != LABELS["outside"]).mean())
     work.metadata |= {
@@ -210,11 +222,29 @@ def tomogram_labels(work: Work) -> None:
             simulated=work.simulated,
         ),
         "share_inside_cell": share,
+        "drawn_by": "a person" if drawn is not None else work.study.settings.tomogram_labeller,
+        "validation": validation,
     }
     if result.warnings:
         work.metadata["warnings"] = "; ".join(result.warnings)
     sentence = f"{share:.0%} of the volume is cell." if share else "; ".join(result.warnings) or "No cell was found."
     work.check("not_empty", share > 0, sentence, share=share)
+
+
+def _slab_labeller(work: Work) -> SlabLabeller:
+    """The study's network, or the labeller that its settings name."""
+    from em2cryo_assets.cryoet.label_decoding import network_slab
+    from em2cryo_assets.cryoet.label_network import WEIGHTS, slab_net
+    from em2cryo_assets.cryoet.tomogram_labellers import tomogram_labeller
+
+    chosen = work.study.settings.tomogram_labeller
+    if chosen != "network":
+        return tomogram_labeller(chosen)
+    model = work.maybe("tomogram_model")
+    if model is None:
+        work.fallbacks.append("The study has no tomogram_model yet; the released weights were used.")
+    net = slab_net(WEIGHTS if model is None else model.path / TOMOGRAM_WEIGHTS)
+    return partial(network_slab, net=net)
 
 
 def _human_labels(work: Work, kind: Kind, shape: tuple[int, ...]) -> NDArray[np.int32] | None:

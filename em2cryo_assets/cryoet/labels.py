@@ -1,14 +1,17 @@
-"""Labels of a tomogram by classical means: what is outside, wall, cytoplasm, vacuole.
+"""Labels of a tomogram: the checks and voxels that all ways of labelling share, and the way without a network.
 
-Belongs here: the choice by modality, and the labelling of slabs. Does not belong here: whole cells
-(:mod:`em2cryo_assets.cryoet.whole_cell`), the fit of layers (:mod:`em2cryo_assets.cryoet.layers`), learned models.
+Belongs here: the choice by modality, and the labelling of slabs by their layers. Does not belong here: whole cells
+(:mod:`em2cryo_assets.cryoet.whole_cell`), the fit of layers (:mod:`em2cryo_assets.cryoet.layers`), the network
+(:mod:`em2cryo_assets.cryoet.label_decoding`).
 
-Only the order of densities is used (outside and vacuole below wall below cytoplasm), never a value.
+By layers, only the order of densities is used (outside and vacuole below wall below cytoplasm), never a value.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,7 +21,10 @@ from em2cryo_assets.cryoet.layers import Layers, depth_map_nm, fit_layers, mean_
 from em2cryo_assets.cryoet.whole_cell import label_whole_cell
 from em2cryo_assets.vocabulary import LABELS
 
-__all__ = ["SMOOTH_NM", "TomogramLabels", "damaged_planes", "label_tomogram"]
+__all__ = ["NO_CELL", "SMOOTH_NM", "TomogramLabels", "damaged_planes", "draw_membrane", "label_slab", "label_tomogram"]
+
+NO_CELL: Final = "no cell found"
+"""First words of the warning where everything is outside."""
 
 _DAMAGE_NM = 30.0
 _SMALLEST_FIELD_NM = 400.0
@@ -31,6 +37,9 @@ _WORKING_NM = {"slab": 8.0, "whole": 80.0}
 """Finer volumes are binned towards this voxel first: labels here follow layers, not molecules."""
 
 
+SlabLabeller = Callable[[NDArray[np.float32], tuple[float, float, float], str], tuple[NDArray[np.uint8], list[str]]]
+
+
 @dataclass(frozen=True)
 class TomogramLabels:
     """Labels and what to know about them.
@@ -40,7 +49,7 @@ class TomogramLabels:
     labels : numpy.ndarray, uint8, shape (z, y, x)
         Codes of :data:`em2cryo_assets.vocabulary.LABELS`.
     warnings : list of str
-        What was not found or is doubtful; starts with "no cell found" where everything is outside.
+        What was not found or is doubtful; starts with `NO_CELL` where everything is outside.
     """
 
     labels: NDArray[np.uint8]
@@ -71,7 +80,9 @@ def damaged_planes(depth: int, voxel_z_nm: float, modality: str) -> slice:
     return slice(lost, depth - lost) if depth - 2 * lost >= max(1, depth / 3) else slice(0, depth)
 
 
-def label_tomogram(density: ArrayLike, voxel_nm: tuple[float, float, float], modality: str) -> TomogramLabels:
+def label_tomogram(
+    density: ArrayLike, voxel_nm: tuple[float, float, float], modality: str, *, slab: SlabLabeller | None = None
+) -> TomogramLabels:
     """Label every voxel of a tomogram.
 
     Parameters
@@ -82,6 +93,8 @@ def label_tomogram(density: ArrayLike, voxel_nm: tuple[float, float, float], mod
         Voxel sides along z, y, x, nm.
     modality : str
         As in the sidecar; "soft-x-ray" and "fib-sem" are treated as whole cells, all else as slabs.
+    slab : callable, optional
+        Labels a slab; gets and returns what `label_slab` does, which is taken where it is absent.
 
     Returns
     -------
@@ -113,17 +126,35 @@ def label_tomogram(density: ArrayLike, voxel_nm: tuple[float, float, float], mod
     if whole:
         labels, warnings = label_whole_cell(coarse, side, organelles=modality == "soft-x-ray")
     else:
-        labels, warnings = _label_slab(coarse, side, modality)
+        labels, warnings = (slab or label_slab)(coarse, side, modality)
     return TomogramLabels(_repeated(labels, factors, volume.shape), warnings)
 
 
 def _nothing(volume: NDArray[np.float32], reason: str) -> TomogramLabels:
-    return TomogramLabels(np.zeros(volume.shape, dtype=np.uint8), [f"no cell found: {reason}"])
+    return TomogramLabels(np.zeros(volume.shape, dtype=np.uint8), [f"{NO_CELL}: {reason}"])
 
 
-def _label_slab(
+def label_slab(
     volume: NDArray[np.float32], voxel_nm: tuple[float, float, float], modality: str
 ) -> tuple[NDArray[np.uint8], list[str]]:
+    """Label a slab by its layers, without a network.
+
+    Parameters
+    ----------
+    volume : numpy.ndarray, float32, shape (z, y, x)
+        Density, high where matter is dense.
+    voxel_nm : tuple of float
+        Voxel sides along z, y, x, nm.
+    modality : str
+        As in the sidecar.
+
+    Returns
+    -------
+    labels : numpy.ndarray, uint8, shape (z, y, x)
+        Codes of :data:`em2cryo_assets.vocabulary.LABELS`; no nuclei.
+    warnings : list of str
+        What was not found or is doubtful.
+    """
     planes = damaged_planes(volume.shape[0], voxel_nm[0], modality)
     intact = volume[planes]
     smooth = _smoothed(intact, voxel_nm, SMOOTH_NM)
@@ -248,12 +279,33 @@ def _with_wall(
     opened = _dilated(~_dilated(~wall, 24.0, voxel_nm), 24.0, voxel_nm)
     wall = (wall & opened) | (wall & (depth < thickness - 40))
     drawn = labels.copy()
+    drawn[wall] = LABELS["wall"]
+    drawn[depth < 0] = LABELS["outside"]
+    return draw_membrane(drawn, voxel_nm)
+
+
+def draw_membrane(labels: NDArray[np.uint8], voxel_nm: tuple[float, float, float]) -> NDArray[np.uint8]:
+    """Label what borders the wall on its inner side as plasma membrane, one voxel thick in the plane.
+
+    Parameters
+    ----------
+    labels : numpy.ndarray, uint8, shape (z, y, x)
+        Codes of :data:`em2cryo_assets.vocabulary.LABELS`.
+    voxel_nm : tuple of float
+        Voxel sides, nm.
+
+    Returns
+    -------
+    numpy.ndarray, uint8, shape (z, y, x)
+        A copy; without membranes where voxels are more than 12 nm, half as much again as a bilayer with its shoulder.
+    """
+    drawn = labels.copy()
     if max(voxel_nm) <= _MEMBRANE_VOXEL_NM:
         cross = np.zeros((3, 3, 3), dtype=bool)
         cross[1, 1, :] = cross[1, :, 1] = True
-        drawn[ndimage.binary_dilation(wall, cross) & ~wall & (depth > 0.5 * thickness)] = LABELS["membrane"]
-    drawn[wall] = LABELS["wall"]
-    drawn[depth < 0] = LABELS["outside"]
+        wall = labels == LABELS["wall"]
+        inner = ndimage.binary_dilation(wall, cross) & ~wall & (labels != LABELS["outside"])
+        drawn[inner] = LABELS["membrane"]
     return drawn
 
 

@@ -1,4 +1,4 @@
-"""Running a network over images of any size within bounded memory.
+"""Running a network over images and slabs of any size within bounded memory.
 
 Belongs here: cutting, padding, blending, and giving way when memory runs out. Does not belong here: what the
 channels and maps mean.
@@ -32,20 +32,21 @@ _RIM = 1 / 16
 
 
 def run_tiled(net: "nn.Module", channels: NDArray[np.float32], tile: int = TILE) -> NDArray[np.float32]:
-    """Apply a fully convolutional network to an image by overlapping tiles.
+    """Apply a fully convolutional network to an image, or a slab of few planes, by overlapping tiles.
 
     Parameters
     ----------
     net : torch.nn.Module
-        Maps (1, c, y, x) to (1, m, y, x), sides multiples of `unet.STRIDE`; runs where its weights are.
-    channels : numpy.ndarray, float32, shape (c, y, x)
-        The image.
+        Maps (1, c, y, x) to (1, m, y, x), or (1, c, z, y, x) to (1, m, z, y, x), sides along y and x multiples of
+        `unet.STRIDE`; runs where its weights are.
+    channels : numpy.ndarray, float32, shape (c, y, x) or (c, z, y, x)
+        The image; a slab is cut along y and x only.
     tile : int
         Side of a tile; halved, with a warning in the log, each time memory runs out.
 
     Returns
     -------
-    numpy.ndarray, float32, shape (m, y, x)
+    numpy.ndarray, float32, shape (m, y, x) or (m, z, y, x)
         Maps; an image that fits into one tile is run whole.
 
     Raises
@@ -85,7 +86,7 @@ def _run(net: "nn.Module", channels: NDArray[np.float32], tile: int) -> NDArray[
     import torch
 
     device = next(net.parameters()).device
-    _, rows, columns = channels.shape
+    rows, columns = channels.shape[-2:]
     ramp = np.minimum(np.arange(tile) + 1, np.arange(tile, 0, -1)).astype(np.float32)
     ramp = np.clip((ramp - _RIM * tile) / ((0.5 * _OVERLAP - _RIM) * tile), 1e-3, 1.0)
     total: NDArray[np.float32] | None = None
@@ -93,14 +94,14 @@ def _run(net: "nn.Module", channels: NDArray[np.float32], tile: int) -> NDArray[
     with torch.inference_mode():
         for y in _starts(rows, tile):
             for x in _starts(columns, tile):
-                piece = channels[:, y : y + tile, x : x + tile]
-                high, wide = piece.shape[1:]
+                piece = channels[..., y : y + tile, x : x + tile]
+                high, wide = piece.shape[-2:]
                 out = net(_padded(torch.from_numpy(np.ascontiguousarray(piece)).to(device)[None]))
-                maps = out[0, :, :high, :wide].float().cpu().numpy()
+                maps = out[0, ..., :high, :wide].float().cpu().numpy()
                 share = ramp[:high, None] * ramp[None, :wide]
                 if total is None:
-                    total = np.zeros((len(maps), rows, columns), np.float32)
-                total[:, y : y + high, x : x + wide] += maps * share
+                    total = np.zeros((*maps.shape[:-2], rows, columns), np.float32)
+                total[..., y : y + high, x : x + wide] += maps * share
                 weights[y : y + high, x : x + wide] += share
     assert total is not None
     return total / weights
@@ -111,4 +112,6 @@ def _padded(image: "torch.Tensor") -> "torch.Tensor":
     from torch.nn.functional import pad
 
     right, below = (-image.shape[-1] % STRIDE, -image.shape[-2] % STRIDE)
-    return pad(image, (0, right, 0, below), mode="replicate") if right or below else image
+    # A slab keeps its planes.
+    planes = (0, 0) * (image.ndim - 4)
+    return pad(image, (0, right, 0, below, *planes), mode="replicate") if right or below else image

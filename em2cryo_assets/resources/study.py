@@ -56,6 +56,9 @@ class Settings:
     section_labeller : str
         What labels TEM sections that no person has labelled: ``network``, ``levels`` (no training), or a plug-in's
         name (`tem.section_labellers`).
+    tomogram_labeller : str
+        What labels slabs in tomograms that no person has labelled: ``network``, ``layers`` (no training), or a plug-in's
+        name (`cryoet.tomogram_labellers`).
     reconstruction : str
         What reconstructs tilt series: ``built-in``, or ``imod`` or ``aretomo`` where the user has it.
     """
@@ -70,6 +73,7 @@ class Settings:
     calibration_studies: int = 20
     segmenter: str = "network"
     section_labeller: str = "network"
+    tomogram_labeller: str = "network"
     reconstruction: str = "built-in"
 
     def ref(self, stage: str, names: tuple[str, ...]) -> InputRef:

@@ -124,6 +124,7 @@ def test_all_good_files_are_done(study: tuple[TinyStudy, Outcome]) -> None:
         ("phantom_cells", None),
         ("section_model", None),
         ("sem_mask_model", None),
+        ("tomogram_model", None),
         *TABLES,
     }
     good |= {(asset, "good-c001") for asset in OF_A_CELL if asset != "cell_view"}
