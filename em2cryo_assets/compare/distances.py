@@ -227,7 +227,12 @@ def _distances(
     chosen = np.arange(n)[None, :] * cells + ranked[np.arange(n)[None, :], pick]
     observed, positive = np.full((n, splits), np.nan), np.full((n, splits), np.nan)
     rows = np.arange(splits)[:, None]
-    flat = _Summable.of(model.reshape(n * cells, -1))
+    # A tomogram has pairs with some five of all cells: rows without one would be most of every product.
+    there = np.flatnonzero(present)
+    flat = _Summable.of(np.concatenate([model.reshape(n * cells, -1)[there], np.full((1, model.shape[2]), np.nan)]))
+    place = np.full(n * cells, len(there))
+    place[there] = np.arange(len(there))
+    chosen = place[chosen]
     units = _Summable.of(real)
     for i in range(n):
         a, b = halves.first[i], halves.second[i]
@@ -251,9 +256,10 @@ class _Summable:
 
     def mean(self, chosen: NDArray[np.int64]) -> Floats:
         """Mean of the rows chosen, (S, h) to (S, bins), of those that have the bin."""
-        counts = np.zeros((len(chosen), len(self.filled)))
         # Rows may be chosen twice, which plain assignment would miss.
-        np.add.at(counts, (np.arange(len(chosen))[:, None], chosen), 1.0)
+        shape = (len(chosen), len(self.filled))
+        at = np.arange(shape[0])[:, None] * shape[1] + chosen
+        counts = np.bincount(at.ravel(), minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
         total, count = counts @ self.filled, counts @ self.there
         return np.where(count > 0, total / np.maximum(count, 1.0), np.nan)
 
