@@ -46,6 +46,9 @@ _WALLED: Final = 0.5
 _YEAST_UM: Final = (0.3, 12.0)
 """Widths of a profile that a section of a yeast can show: a cap, and mother and bud in one."""
 
+_COARSEST_NM: Final = 100.0
+"""Larger pixels hold a whole wall (100 to 200 nm), and enlarged to the network's 20 nm they take minutes."""
+
 
 def network_section(
     density: NDArray[np.floating],
@@ -79,6 +82,8 @@ def network_section(
     image, barred = checked_section(density, pixel_size_nm, excluded)
     if barred.all() or np.ptp(image[~barred]) == 0:
         return _nothing(image.shape, NO_CELL)
+    if pixel_size_nm > _COARSEST_NM:
+        return _nothing(image.shape, f"No cell found: at {pixel_size_nm:.0f} nm a pixel no wall can be told.")
     # Replaced by the median, what is excluded does not bleed into the pixels beside it.
     filled = np.where(barred, np.median(image[~barred]), image)
     return decoded(section_maps(at_working_size(filled, pixel_size_nm), net), pixel_size_nm, barred)

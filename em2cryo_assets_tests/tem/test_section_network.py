@@ -84,7 +84,7 @@ def test_noise_alone_and_a_picture_of_a_few_pixels_are_no_cell() -> None:
         assert result.warnings[0].startswith("No cell found")
 
 
-@pytest.mark.parametrize("factor", [0.1, pytest.param(10.0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("factor", [0.1, 10.0])
 def test_a_pixel_size_ten_times_off_gives_no_cell(typical: Section, factor: float) -> None:
     result = network_section(typical[0], PIXEL_NM * factor)
     assert not result.labels.any()
