@@ -99,7 +99,7 @@ def _section_trainer() -> Trainer:
 
 
 _SECTIONS: Final = Network(
-    SECTION_WEIGHTS, section_network.WEIGHTS, _section_trainer, steps=3300, examples=160,
+    SECTION_WEIGHTS, section_network.WEIGHTS, _section_trainer, steps=6000, examples=240,
     what="Simulated cells to train on, each cut five times; some 1 s each to draw.",
 )  # fmt: skip
 

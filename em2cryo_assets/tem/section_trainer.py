@@ -143,8 +143,8 @@ def train_section_labels(
     folder: Path,
     *,
     seed: int = 0,
-    steps: int = 3300,
-    examples: int = 160,
+    steps: int = 6000,
+    examples: int = 240,
     held_out: int = 40,
     progress: Progress | None = None,
 ) -> Trained:
