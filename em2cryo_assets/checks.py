@@ -26,8 +26,10 @@ __all__ = [
     "TEM_SECTION",
     "TOMOGRAM",
     "TOMOGRAM_LABELS",
+    "TOMOGRAM_MODEL",
     "VERDICTS",
     "VERDICT_CALIBRATION",
+    "VIRTUAL_TEM",
 ]
 
 _Partitions = dg.PartitionsDefinition[str] | None
@@ -124,6 +126,15 @@ VERDICTS = (
         "controls_in_order",
         "Every valid negative control scores worse than real against real. A control in the wrong order is an "
         "honest outcome: it is shown and makes its row not assessable.",
+        None,
+        blocking=False,
+    ),
+)
+VIRTUAL_TEM = (
+    _spec(
+        "virtual_tem",
+        "order_is_no_accident",
+        "With depths in random order at most a twentieth of the images show outside, wall and inside in order.",
         None,
         blocking=False,
     ),

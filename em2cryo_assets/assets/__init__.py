@@ -10,6 +10,7 @@ from em2cryo_assets.assets.meshes import cell_mesh, cell_surface
 from em2cryo_assets.assets.models import phantom_cells, simulated_study
 from em2cryo_assets.assets.raw import sem_field, tem_section, tomogram
 from em2cryo_assets.assets.report_page import report
+from em2cryo_assets.assets.virtual_tem import virtual_tem
 from em2cryo_assets.assets.volumes import cell_features, fused_volume, interior_atlas
 
 __all__ = ["ASSETS"]
@@ -34,6 +35,7 @@ ASSETS = [
     cell_features,
     tomogram_features,
     comparison,
+    virtual_tem,
     comparison_table,
     verdicts,
     verdict_calibration,

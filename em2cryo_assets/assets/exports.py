@@ -13,7 +13,7 @@ import pandera.pandas as pa
 
 from em2cryo_assets.assets.stage import Work
 from em2cryo_assets.compare.dictionary import type_name
-from em2cryo_assets.compare.tables import COMPARISON_TABLE, LIMITATIONS, MEASUREMENTS, RESTS_ON, VERDICTS
+from em2cryo_assets.compare.tables import COMPARISON_TABLE, LIMITATIONS, MEASUREMENTS, RESTS_ON, VERDICTS, VIRTUAL_TEM
 from em2cryo_assets.store.tables import write_csv
 from em2cryo_assets.tem.tables import ATLAS_TABLES
 
@@ -44,6 +44,7 @@ TABLES: Final = (
     HandedOn("comparison_table", "table", "a characteristic", COMPARISON_TABLE),
     HandedOn("comparison_table", "rests_on", "something that a characteristic rests on", RESTS_ON),
     HandedOn("limitations", "limitations", "a bound", LIMITATIONS),
+    HandedOn("virtual_tem", "virtual_tem", "a quantity that sections and tomograms both show", VIRTUAL_TEM),
     HandedOn("cell_features", "features", "a characteristic of one pseudo-3D cell", MEASUREMENTS),
     HandedOn("tomogram_features", "features", "a characteristic of one frozen-hydrated cell", MEASUREMENTS),
     HandedOn("interior_atlas", "measurements", "a characteristic of one cell in TEM sections", MEASUREMENTS),

@@ -274,6 +274,22 @@ _IN_ORDER = (
         kinds=("table", "torch"),
     ),
     Stage(
+        "virtual_tem",
+        "comparison",
+        None,
+        "1",
+        (
+            Upstream("tem_section", "every"),
+            Upstream("section_labels", "every"),
+            Upstream("tomogram", "every"),
+            Upstream("tomogram_labels", "every"),
+            Upstream("tomogram_features", "every"),
+        ),
+        "Tomograms projected through a section's thickness and compared directly with TEM sections: width and level of the "
+        "wall, order of the layers. Exploratory: none of it is judged.",
+        kinds=("table",),
+    ),
+    Stage(
         "comparison_table",
         "comparison",
         None,
@@ -330,11 +346,12 @@ _IN_ORDER = (
         "report",
         "comparison",
         None,
-        "2",
+        "3",
         (
             Upstream("verdicts", "single"),
             Upstream("verdict_calibration", "single"),
             Upstream("limitations", "single"),
+            Upstream("virtual_tem", "single"),
             Upstream("comparison_table", "single"),
             Upstream("interior_atlas", "single"),
             Upstream("cell_features", "every"),

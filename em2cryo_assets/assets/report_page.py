@@ -62,6 +62,7 @@ def report(work: Work) -> None:
         trust=_trust(work),
         calibration=_rates(work),
         bounds=_bounds(work),
+        virtual=_virtual(work),
         paragraph=_paragraph(work),
         atlas=_atlas(work),
         provenance=_provenance(work),
@@ -99,6 +100,11 @@ def _tables(work: Work) -> None:
 def _rates(work: Work) -> pd.DataFrame:
     artifact = work.maybe("verdict_calibration")
     return pd.DataFrame() if artifact is None else read_table(artifact.path / "rates.parquet")
+
+
+def _virtual(work: Work) -> pd.DataFrame:
+    artifact = work.maybe("virtual_tem")
+    return pd.DataFrame() if artifact is None else read_table(artifact.path / "virtual_tem.parquet")
 
 
 def _paragraph(work: Work) -> TextBlock:

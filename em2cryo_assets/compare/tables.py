@@ -9,7 +9,15 @@ from typing import Any, Final
 
 import pandera.pandas as pa
 
-__all__ = ["COMPARISON_TABLE", "LIMITATIONS", "LIMITATION_COLUMNS", "MEASUREMENTS", "RESTS_ON", "VERDICTS"]
+__all__ = [
+    "COMPARISON_TABLE",
+    "LIMITATIONS",
+    "LIMITATION_COLUMNS",
+    "MEASUREMENTS",
+    "RESTS_ON",
+    "VERDICTS",
+    "VIRTUAL_TEM",
+]
 
 
 def _text(description: str, *checks: pa.Check, **more: Any) -> pa.Column:
@@ -155,6 +163,25 @@ RESTS_ON = pa.DataFrameSchema(
         "asset": _text("asset that measured, or `raw file of` the asset that read it", _NOT_EMPTY),
         "key": _text("its key; empty for assets without partitions"),
         "data_version": _text("digest of what was read", _NOT_EMPTY),
+    },
+    strict=True,
+)
+
+VIRTUAL_TEM = pa.DataFrameSchema(
+    {
+        "quantity": _text("wall_width, wall_level or layers_in_order (`compare/virtual_tem.py`)", _NOT_EMPTY),
+        "unit": _text(_UNIT),
+        "compared": _text("what of the tomograms is compared with TEM sections; the last two are controls"),
+        "scale": _text("of the difference: ln ratio, or difference", pa.Check.isin(["ln ratio", "difference"])),
+        "control": _flag("whether the row is a control: not projected, or depths in random order"),
+        "estimate_tem": _number("mean over units of TEM sections"),
+        "estimate_cryo": _number("mean over frozen-hydrated cells"),
+        "n_tem": _count("resin blocks, or cells where there are fewer than four blocks"),
+        "n_cryo": _count("independent frozen-hydrated cells"),
+        "difference": _number("TEM minus frozen-hydrated, on the scale given"),
+        "low": _number("lower end of its 95 % interval; empty with fewer than four units a side"),
+        "high": _number("upper end"),
+        "sentence": _text("the row in one plain sentence", _NOT_EMPTY),
     },
     strict=True,
 )

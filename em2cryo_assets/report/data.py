@@ -344,6 +344,8 @@ class ReportData:
         Rates of right and wrong verdicts in simulated studies (`compare.calibration.rates`); empty: not tried.
     bounds : pandas.DataFrame
         What bounds the answers (`compare.limits.limitations`); empty: nothing measured.
+    virtual : pandas.DataFrame
+        TEM sections beside tomograms projected like sections (`compare.virtual_tem`); empty: nothing measured.
     paragraph : TextBlock, optional
         Methods of this study for a paper; the title is not shown.
     atlas : mapping of str to pandas.DataFrame
@@ -369,6 +371,7 @@ class ReportData:
     trust: Mapping[str, TextBlock] = field(default_factory=dict)
     calibration: pd.DataFrame = field(default_factory=pd.DataFrame)
     bounds: pd.DataFrame = field(default_factory=pd.DataFrame)
+    virtual: pd.DataFrame = field(default_factory=pd.DataFrame)
     paragraph: TextBlock | None = None
     atlas: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     provenance: tuple[ProvenanceRow, ...] = ()

@@ -82,6 +82,7 @@ def _page(data: ReportData, views: Views) -> str:
         tally=tables.tally(data.verdicts),
         calibration=tables.calibration(data.calibration),
         bounds=tables.bounds(data.bounds),
+        virtual=tables.virtual(data.virtual),
         atlas=tables.atlas(data.atlas),
         provenance=tables.provenance(data.provenance),
     )

@@ -27,6 +27,7 @@ __all__ = [
     "provenance",
     "tally",
     "verdict_rows",
+    "virtual",
 ]
 
 _FACTS = (
@@ -150,6 +151,44 @@ def bounds(table: pd.DataFrame) -> tuple[tuple[str, str, str, str, str, str], ..
         concerns = ", ".join(characteristic_name(name).en for name in str(row["concerns"]).split(", "))
         measured = f"{row['quantity']}: {value}" if value else str(row["quantity"])
         out.append((str(row["bound"]), concerns, measured, str(row["meaning"]), str(row["would_move_it"]), then))
+    return tuple(out)
+
+
+_VIRTUAL: Mapping[str, Bilingual] = {
+    "wall_width": Bilingual("width of the wall as cut", "잘린 대로의 세포벽 폭"),
+    "wall_level": Bilingual("level of the wall between outside and inside", "바깥과 안쪽 사이 세포벽의 밀도 수준"),
+    "layers_in_order": Bilingual("layers in order, share of units", "층 순서가 맞는 단위의 비율"),
+}
+
+
+def virtual(table: pd.DataFrame) -> tuple[tuple[Bilingual, str, bool, str, str, str], ...]:
+    """Rows of virtual TEM: quantity, what of the tomogram, whether a control, both sides with units, difference.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        See `ReportData.virtual`.
+
+    Returns
+    -------
+    tuple of tuple
+    """
+    out = []
+    for row in table.to_dict("records"):
+        unit = _text(row["unit"])
+        sides = [
+            f"{number(row[f'estimate_{side}'], 3)} {unit}".strip() + f" (n = {int(row[f'n_{side}'])})"
+            if _is_float(row[f"estimate_{side}"]) else f"n = {int(row[f'n_{side}'])}"
+            for side in ("tem", "cryo")
+        ]  # fmt: skip
+        difference = ""
+        if _is_float(row["low"]) and row["scale"] == "ln ratio":
+            ends = [math.expm1(float(row[end])) for end in ("difference", "low", "high")]
+            difference = "{:+.0%} ({:+.0%} to {:+.0%})".format(*ends)
+        elif _is_float(row["low"]):
+            difference = "{:+.2f} ({:+.2f} to {:+.2f})".format(*(float(row[e]) for e in ("difference", "low", "high")))
+        kind, control = str(row["compared"]), bool(row["control"])
+        out.append((_VIRTUAL[str(row["quantity"])], kind, control, sides[0], sides[1], difference))
     return tuple(out)
 
 

@@ -125,6 +125,7 @@ def test_all_good_files_are_done(study: tuple[TinyStudy, Outcome]) -> None:
         ("section_model", None),
         ("sem_mask_model", None),
         ("tomogram_model", None),
+        ("virtual_tem", None),
         *TABLES,
     }
     good |= {(asset, "good-c001") for asset in OF_A_CELL if asset != "cell_view"}

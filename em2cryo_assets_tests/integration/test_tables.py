@@ -59,7 +59,14 @@ def test_a_row_can_be_traced_to_artifacts_and_raw_files(one_cell: Path) -> None:
 
 def test_the_ui_shows_columns_with_their_meaning_and_what_verdicts_rest_on(one_cell: Path) -> None:
     with opened(one_cell) as tiny:
-        for name in ("comparison_table", "verdicts", "limitations", "interior_atlas", "tomogram_features"):
+        for name in (
+            "comparison_table",
+            "verdicts",
+            "limitations",
+            "virtual_tem",
+            "interior_atlas",
+            "tomogram_features",
+        ):
             shown = _metadata(tiny, name)
             assert shown["dagster/column_schema"].schema.columns, name
             assert all(column.description for column in shown["dagster/column_schema"].schema.columns), name
