@@ -13,12 +13,12 @@ and returns integer labels of the image's shape, 0 outside.
 """
 
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from em2cryo_assets.learning.plug_ins import load_plug_in, plug_in_names
 from em2cryo_assets.sem.masks import segment_cells
 from em2cryo_assets.sem.region_selection import select_cells
 
@@ -33,7 +33,7 @@ _BUILT_IN: Final[dict[str, Segmenter]] = {"network": segment_cells, "regions": s
 
 def segmenter_names() -> list[str]:
     """Names that `segmenter` knows: those built in, then those of installed packages."""
-    return [*_BUILT_IN, *sorted({point.name for point in entry_points(group=GROUP)} - set(_BUILT_IN))]
+    return plug_in_names(GROUP, _BUILT_IN)
 
 
 def segmenter(name: str) -> Segmenter:
@@ -60,22 +60,7 @@ def segmenter(name: str) -> Segmenter:
     """
     if name in _BUILT_IN:
         return _BUILT_IN[name]
-    points = [point for point in entry_points(group=GROUP) if point.name == name]
-    if not points:
-        known = ", ".join(segmenter_names())
-        raise ValueError(f"There is no segmenter {name!r}; there are {known}. Is the package that brings it installed?")
-    if len({point.value for point in points}) > 1:
-        values = ", ".join(sorted(point.value for point in points))
-        raise ValueError(f"Several packages bring a segmenter {name!r} ({values}); uninstall all but one.")
-    try:
-        plug_in = points[0].load()
-    except Exception as error:
-        raise ImportError(
-            f"The segmenter {name!r} ({points[0].value}) cannot be loaded: {error}. Mend or uninstall its package."
-        ) from error
-    if not callable(plug_in):
-        raise ImportError(f"The segmenter {name!r} ({points[0].value}) is no function; let the entry point name one.")
-    return _checked(name, points[0].value, plug_in)
+    return _checked(name, *load_plug_in(GROUP, name, _BUILT_IN, "segmenter"))
 
 
 def _checked(name: str, value: str, plug_in: Callable[..., Any]) -> Segmenter:

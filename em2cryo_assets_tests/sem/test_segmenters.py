@@ -44,7 +44,9 @@ not_a_function = 7
 def plug_ins(monkeypatch: pytest.MonkeyPatch):
     def install(**names: str) -> None:
         points = [EntryPoint(k.removesuffix("_2"), f"{__name__}:{v}", segmenters.GROUP) for k, v in names.items()]
-        monkeypatch.setattr(segmenters, "entry_points", lambda group: points if group == segmenters.GROUP else [])
+        monkeypatch.setattr(
+            "em2cryo_assets.learning.plug_ins.entry_points", lambda group: points if group == segmenters.GROUP else []
+        )
         import sys
 
         monkeypatch.setitem(sys.modules, __name__, sys.modules.get(__name__) or _module())
