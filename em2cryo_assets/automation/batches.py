@@ -25,7 +25,7 @@ __all__ = ["Chain", "ChainOutcome", "Outcome", "bring_up_to_date", "chains_to_ru
 
 # Later waves read what earlier ones make.
 _WAVES: Final = (
-    ("models", "tomograms"), ("sections", "fields"), ("interior_atlas",), ("cells",), ("pairs",), ("tables",)
+    ("models",), ("tomograms", "sections", "fields"), ("interior_atlas",), ("cells",), ("pairs",), ("tables",)
 )  # fmt: skip
 
 

@@ -179,4 +179,6 @@ def test_a_pool_reads_back_as_it_was_written(tmp_path, population: Population) -
     write_pool(tmp_path, pool.cells, slabs, pool.sections, pairs, pool.live_um)
     again = read_pool(tmp_path)
     for name, vectors in pool.vectors.items():
-        np.testing.assert_allclose(again.vectors[name].real, vectors.real, rtol=1e-5, atol=1e-5)
+        # A tomogram in which nothing could be measured leaves no row.
+        seen = np.isfinite(vectors.real).any(axis=1)
+        np.testing.assert_allclose(again.vectors[name].real, vectors.real[seen], rtol=1e-5, atol=1e-5)
