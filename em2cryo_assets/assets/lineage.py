@@ -277,7 +277,7 @@ _IN_ORDER = (
         "virtual_tem",
         "comparison",
         None,
-        "1",
+        "2",
         (
             Upstream("tem_section", "every"),
             Upstream("section_labels", "every"),
@@ -286,7 +286,7 @@ _IN_ORDER = (
             Upstream("tomogram_features", "every"),
         ),
         "Tomograms projected through a section's thickness and compared directly with TEM sections: width and level of the "
-        "wall, order of the layers. Exploratory: none of it is judged.",
+        "wall, order of the layers; walls also as random planes would have cut them. Exploratory: none of it is judged.",
         kinds=("table",),
     ),
     Stage(
@@ -346,7 +346,7 @@ _IN_ORDER = (
         "report",
         "comparison",
         None,
-        "3",
+        "4",
         (
             Upstream("verdicts", "single"),
             Upstream("verdict_calibration", "single"),

@@ -19,18 +19,24 @@ from em2cryo_assets.compare.virtual_tem import (
     SECTION,
     SINGLE,
     VIRTUAL,
+    VirtualSection,
     edge_row,
+    random_plane_row,
     virtual_section,
+    virtual_sections,
     virtual_tem_table,
 )
 from em2cryo_assets.report.raster import grey
 from em2cryo_assets.store.images import read_image, read_labels
-from em2cryo_assets.store.tables import write_table
+from em2cryo_assets.store.publish import Artifact
+from em2cryo_assets.store.tables import read_table, write_table
+from em2cryo_assets.tem.compression import known_compression, wall_stretch
 from em2cryo_assets.vocabulary import SLAB_MODALITIES
 
 __all__ = ["virtual_tem"]
 
 _SHOWN = 3
+_THIN = 0.9
 
 
 @stage_asset("virtual_tem", checks.VIRTUAL_TEM)
@@ -51,10 +57,11 @@ def virtual_tem(work: Work) -> None:
         "rows": table(frame[["sentence", "control", "n_tem", "n_cryo", "low", "high"]]),
         "edges": table(edges),
     }
-    fakes = int(edges["permuted_in_order"].astype(bool).sum())
+    permuted = edges["permuted_in_order"].dropna().astype(bool)
+    fakes, tried = int(permuted.sum()), len(permuted)
     work.check(
-        "order_is_no_accident", fakes <= 0.05 * len(edges),
-        f"With depths in random order {fakes} of {len(edges)} images show layers in order.", fakes=fakes,
+        "order_is_no_accident", fakes <= 0.05 * tried,
+        f"With depths in random order {fakes} of {tried} images show layers in order.", fakes=fakes,
     )  # fmt: skip
 
 
@@ -63,6 +70,7 @@ def _sections(work: Work) -> tuple[list[dict[str, object]], list[NDArray[np.uint
     rows: list[dict[str, object]] = []
     shown: list[NDArray[np.uint8]] = []
     images = work.all("tem_section")
+    chosen, unknown = 0, 0
     for key, labelled in work.all("section_labels").items():
         if key not in images:
             continue
@@ -70,17 +78,23 @@ def _sections(work: Work) -> tuple[list[dict[str, object]], list[NDArray[np.uint
         density = np.asarray(read_image(images[key].path / "image.ome.zarr").data)
         labels = np.asarray(read_labels(labelled.path / "labels.ome.zarr", "interior"))
         thickness, side = float(record["section_thickness_nm"]), float(record["pixel_size_nm"])
-        row = edge_row(SECTION, key, record["unit"], record["block"], thickness, density, labels, side)
-        if row is None:
-            continue
-        rows.append(row)
-        if len(shown) < _SHOWN:
+        knife = known_compression(record["compression"], record["resin"])
+        chosen += record["sampling"] != "random"
+        unknown += knife is None
+        stretch = 1.0 if knife is None else float(wall_stretch(knife.mean))
+        unit, block = record["unit"], record["block"]
+        rows.append(edge_row(SECTION, key, unit, block, thickness, density, labels, side, stretch=stretch))
+        if len(shown) < _SHOWN and not rows[-1]["reason"]:
             shown.append(grey(density))
+    if chosen:
+        work.fallbacks.append(f"{chosen} section(s) are not said to be random: their walls may be cut less obliquely.")
+    if unknown:
+        work.fallbacks.append(f"{unknown} section(s) name neither compression nor resin: taken as not compressed.")
     return rows, shown
 
 
 def _tomograms(work: Work, thickness_nm: float) -> tuple[list[dict[str, object]], list[NDArray[np.uint8]]]:
-    """Edges of slabs, projected through a section's thickness and as single planes."""
+    """Edges of slabs, and the first few of them projected, to look at."""
     rows: list[dict[str, object]] = []
     shown: list[NDArray[np.uint8]] = []
     for key, measured in work.all("tomogram_features").items():
@@ -88,20 +102,40 @@ def _tomograms(work: Work, thickness_nm: float) -> tuple[list[dict[str, object]]
         labelled = work.all("tomogram_labels").get(key)
         if source is None or labelled is None or read_record(source)["modality"] not in SLAB_MODALITIES:
             continue
-        image, _ = measured_image(source)
-        kept = slice(*read_record(measured)["slices"])
-        density = np.asarray(image.data[kept])
-        labels = np.asarray(read_labels(labelled.path / "labels.ome.zarr", "interior")[kept])
-        unit = read_record(source)["unit"]
-        for kind, through in ((VIRTUAL, thickness_nm), (SINGLE, float(image.voxel_nm[0]))):
-            seen = virtual_section(density, labels, float(image.voxel_nm[0]), through)
-            row = edge_row(kind, key, unit, "", seen.thickness_nm, seen.density, seen.labels, float(image.voxel_nm[1]))
-            if row is None:
-                continue
-            rows.append(row)
-            if kind == VIRTUAL:
-                if seen.thickness_nm < 0.9 * thickness_nm:
-                    work.fallbacks.append(f"{key} is {seen.thickness_nm:.0f} nm thick, not {thickness_nm:.0f} nm.")
-                if len(shown) < _SHOWN:
-                    shown.append(grey(seen.density))
+        mine, sections = _slab(key, source, labelled, measured, thickness_nm)
+        rows += mine
+        used = sections[0].thickness_nm
+        if used < _THIN * thickness_nm:
+            work.fallbacks.append(f"{key} is {used:.0f} nm thick, not {thickness_nm:.0f} nm.")
+        if len(shown) < _SHOWN and not mine[0]["reason"]:
+            shown.append(grey(sections[0].density))
     return rows, shown
+
+
+def _slab(
+    key: str, source: Artifact, labelled: Artifact, measured: Artifact, thickness_nm: float
+) -> tuple[list[dict[str, object]], tuple[VirtualSection, ...]]:
+    """Edges of one slab and the sections that it was cut into."""
+    record = read_record(source)
+    image, _ = measured_image(source)
+    kept = slice(*read_record(measured)["slices"])
+    density = np.asarray(image.data[kept])
+    labels = np.asarray(read_labels(labelled.path / "labels.ome.zarr", "interior")[kept])
+    unit, voxel_z_nm, side = record["unit"], float(image.voxel_nm[0]), float(image.voxel_nm[1])
+    squeezed = record["modality"] == "cryo-section"
+    stretch = float("nan") if squeezed else 1.0
+    sections = virtual_sections(density, labels, voxel_z_nm, thickness_nm)
+    single = virtual_section(density, labels, voxel_z_nm, voxel_z_nm)
+    rows = [
+        edge_row(kind, key, unit, "", seen.thickness_nm, seen.density, seen.labels, side, stretch=stretch)
+        for kind, seen in (*((VIRTUAL, seen) for seen in sections), (SINGLE, single))
+    ]
+    normal_nm = float("nan") if squeezed else _normal_nm(measured)
+    return [*rows, random_plane_row(key, unit, sections[0].thickness_nm, normal_nm)], sections
+
+
+def _normal_nm(measured: Artifact) -> float:
+    """Thickness of a tomogram's wall along its normal, where it may be compared."""
+    frame = read_table(measured.path / "features.parquet")
+    mine = frame[(frame["characteristic"] == "wall_thickness") & frame["assessable"].astype(bool)]
+    return float(mine["value"].iloc[0]) if len(mine) else float("nan")

@@ -4,8 +4,6 @@ Belongs here: `interior_atlas`, `fused_volume`, `cell_features`.
 Does not belong here: stereology (`tem.atlas`), filling a mesh (`fusion.volume`) or descriptors (`compare`).
 """
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
@@ -30,7 +28,7 @@ from em2cryo_assets.store.images import read_image, read_labels, write_image
 from em2cryo_assets.store.meshes import read_mesh
 from em2cryo_assets.store.tables import read_table, write_table
 from em2cryo_assets.tem.atlas import SectionMeta, build_atlas
-from em2cryo_assets.tem.compression import Compression, prior_by_resin
+from em2cryo_assets.tem.compression import known_compression
 from em2cryo_assets.tem.tables import ATLAS_TABLES
 from em2cryo_assets.vocabulary import LABEL_NAMES, LABELS
 
@@ -51,7 +49,7 @@ def interior_atlas(work: Work) -> None:
             block=record["block"],
             sampling=record["sampling"],
             thickness_nm=float(record["section_thickness_nm"]),
-            compression=_compression(record),
+            compression=known_compression(record["compression"], record["resin"]),
             strain=record["strain"],
         )
     _one_strain(work, meta)
@@ -70,12 +68,6 @@ def interior_atlas(work: Work) -> None:
         "left_out": ", ".join(k for k in work.snapshot.keys("sections") if k not in sections) or "none",
     }
     work.check("fractions_sum_to_one", abs(total - 1) < 1e-6, f"They add up to {total:.6f}.", total=total)
-
-
-def _compression(record: dict[str, Any]) -> Compression | None:
-    """What is known of the knife: the sidecar's number, else the prior of the resin it names."""
-    recorded = record["compression"]
-    return prior_by_resin(record["resin"]) if recorded is None else Compression(float(recorded), 0.0, "recorded")
 
 
 def _one_strain(work: Work, meta: dict[str, SectionMeta]) -> None:

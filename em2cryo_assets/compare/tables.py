@@ -171,7 +171,10 @@ VIRTUAL_TEM = pa.DataFrameSchema(
     {
         "quantity": _text("wall_width, wall_level or layers_in_order (`compare/virtual_tem.py`)", _NOT_EMPTY),
         "unit": _text(_UNIT),
-        "compared": _text("what of the tomograms is compared with TEM sections; the last two are controls"),
+        "compared": _text(
+            "what of the tomograms is compared with TEM sections: virtual section (projected like these), random "
+            "planes (walls as these would have cut them), and the controls single plane and permuted depth"
+        ),
         "scale": _text("of the difference: ln ratio, or difference", pa.Check.isin(["ln ratio", "difference"])),
         "control": _flag("whether the row is a control: not projected, or depths in random order"),
         "estimate_tem": _number("mean over units of TEM sections"),

@@ -12,13 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, special
 
-__all__ = ["Layers", "depth_map_nm", "fit_layers", "mean_profile", "tilt_of_boundary"]
+__all__ = ["WIDEST_NM", "Layers", "depth_map_nm", "fit_layers", "mean_profile", "tilt_of_boundary"]
 
 _BIN_NM = 8.0
 _FROM_NM, _TO_NM = -160.0, 440.0
 _BLURS_NM = (8.0, 14.0, 22.0, 34.0)
-_THINNEST_NM, _THICKEST_NM = 48.0, 340.0
+_THINNEST_NM = 48.0
 _MEMBRANE_NM = 8.0
+
+WIDEST_NM = 340.0
+"""Largest distance of the two steps that is fitted: what is cut more obliquely is not found."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +165,7 @@ def fit_layers(depth_nm: NDArray[np.float64], mean: NDArray[np.float64], weight:
     # Far inside lie organelles of other cells' making; the near edge is what is being fitted.
     weight = np.sqrt(np.minimum(weight / weight.max(), 1.0)) * np.where(depth_nm > 280, 0.3, 1.0)
     outer = np.arange(-64.0, 65.0, 8.0)
-    width = np.arange(_THINNEST_NM, min(_THICKEST_NM, depth_nm[-1] - 60) + 1, 8.0)
+    width = np.arange(_THINNEST_NM, min(WIDEST_NM, depth_nm[-1] - 60) + 1, 8.0)
     best = _search(depth_nm, mean, weight, outer, width, _BLURS_NM)
     if best is None:
         return None

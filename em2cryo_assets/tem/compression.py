@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ellipe
 
-__all__ = ["Compression", "length_kept", "prior_by_resin", "wall_stretch"]
+__all__ = ["Compression", "known_compression", "length_kept", "prior_by_resin", "wall_stretch"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,19 @@ def prior_by_resin(resin: str) -> Compression | None:
     """
     name = resin.casefold()
     return next((prior for word, prior in _RESINS.items() if word in name), None)
+
+
+def known_compression(recorded: float | None, resin: str) -> Compression | None:
+    """What is known of the knife: the number that was recorded, else the prior of the resin.
+
+    Parameters
+    ----------
+    recorded : float or None
+        Share by which a section was shortened.
+    resin : str
+        As for `prior_by_resin`.
+    """
+    return prior_by_resin(resin) if recorded is None else Compression(float(recorded), 0.0, "recorded")
 
 
 def length_kept(compression: ArrayLike) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ __all__ = [
     "boundary_length_px",
     "holmes_area",
     "linearised_units",
+    "mean_oblique_width",
     "mean_shell_thickness",
     "oblique_shell_fit",
     "ratio_estimate",
@@ -110,6 +111,30 @@ def mean_shell_thickness(area_um2: float, middle_length_um: float) -> float:
     obliquity is averaged exactly, no angle has to be known.
     """
     return float(np.pi / 4 * area_um2 / middle_length_um * 1000.0) if middle_length_um > 0 else float("nan")
+
+
+def mean_oblique_width(thickness_nm: float, widest_nm: float) -> float:
+    """Mean width of a shell of known thickness where random planes cut it, among the widths that can be measured.
+
+    For round cells under random planes sin β is uniform on [0, 1], and the width is w / cos β. Those up to W have
+    sin β ≤ s = √(1 − (w/W)²), and their mean is w · arcsin(s) / s; without a limit it is w · π/2.
+
+    Parameters
+    ----------
+    thickness_nm : float
+        w, along the normal, nm.
+    widest_nm : float
+        W, nm.
+
+    Returns
+    -------
+    float
+        NaN where the shell is as thick as W or its thickness is unknown.
+    """
+    if not 0 < thickness_nm < widest_nm:
+        return float("nan")
+    s = float(np.sqrt(1 - (thickness_nm / widest_nm) ** 2))
+    return thickness_nm * float(np.arcsin(s)) / s
 
 
 def oblique_shell_fit(apparent_nm: NDArray[np.floating]) -> tuple[float, float]:

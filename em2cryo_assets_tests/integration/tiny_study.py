@@ -100,7 +100,7 @@ class TinyStudy:
             )
         return outcome, self.computed() - before
 
-    def make(self, key: str, *assets: str) -> None:
+    def make(self, key: str | None, *assets: str) -> None:
         """Run some assets of one key, and nothing of what follows."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("EM2CRYO_DATA", str(self.study.root))

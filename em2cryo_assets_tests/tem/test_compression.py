@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from em2cryo_assets.phantom.section_flaws import compression_matrix
-from em2cryo_assets.tem.compression import length_kept, prior_by_resin, wall_stretch
+from em2cryo_assets.tem.compression import known_compression, length_kept, prior_by_resin, wall_stretch
 
 
 @given(share=st.floats(0, 0.6), turn=st.floats(0, 180))
@@ -34,3 +34,10 @@ def test_resins_are_known_by_their_usual_names(resin, low, high):
 @pytest.mark.parametrize("resin", ["", "ice"])
 def test_an_unknown_resin_has_no_prior(resin):
     assert prior_by_resin(resin) is None
+
+
+def test_a_recorded_share_goes_before_the_resin():
+    recorded = known_compression(0.2, "Epon 812")
+    assert (recorded.mean, recorded.sd) == (0.2, 0.0)
+    assert known_compression(None, "Epon 812") == prior_by_resin("Epon 812")
+    assert known_compression(None, "") is None

@@ -7,6 +7,7 @@ from em2cryo_assets.tem.stereology import (
     boundary_length_px,
     holmes_area,
     linearised_units,
+    mean_oblique_width,
     mean_shell_thickness,
     oblique_shell_fit,
     ratio_estimate,
@@ -110,3 +111,16 @@ def test_crofton_length_of_a_disc(radius):
 
 def test_border_of_the_image_is_no_boundary():
     assert boundary_length_px(np.ones((9, 9), bool)) == 0
+
+
+@pytest.mark.parametrize("widest", [160.0, 200.0, 340.0, 1e9])
+def test_the_mean_oblique_width_is_that_of_planes_through_a_thin_shell(widest):
+    # A plane at height h meets the unit sphere at sin beta = h.
+    _, heights = _planes(400_000, 5)
+    width = 150.0 / np.sqrt(1 - heights**2)
+    assert mean_oblique_width(150.0, widest) == pytest.approx(width[width < widest].mean(), rel=0.01)
+
+
+@pytest.mark.parametrize("thickness", [340.0, 400.0, 0.0, float("nan")])
+def test_a_shell_that_no_plane_shows_narrow_enough_has_no_mean_width(thickness):
+    assert np.isnan(mean_oblique_width(thickness, 340.0))
