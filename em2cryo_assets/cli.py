@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from em2cryo_assets.cli_store import store
 from em2cryo_assets.formats.errors import InputError
 from em2cryo_assets.resources.inbox import KINDS, Kind
 from em2cryo_assets.resources.study import Study, open_study
@@ -39,6 +40,9 @@ class _Kinds(click.Group):
         if args and not args[0].startswith("-") and args[0] not in self.commands:
             raise click.UsageError(f"{args[0]!r} is not one of {', '.join(self.list_commands(ctx))}.", ctx)
         return super().resolve_command(ctx, args)
+
+
+main.add_command(store)
 
 
 @main.group(cls=_Kinds)

@@ -5,11 +5,50 @@ Belongs here: what counts as the same bytes. Does not belong here: what the dige
 
 import hashlib
 import os
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["digest_folder"]
+__all__ = ["FileSum", "digest_files", "digest_folder", "list_of_files", "read_list_of_files"]
 
 _BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class FileSum:
+    """Checksum of one file: enough to find the one that changed; that nothing changed is what the digest says.
+
+    Parameters
+    ----------
+    name : str
+        Path relative to the folder, with ``/``.
+    size : int
+        Bytes.
+    crc32 : int
+        CRC-32 of the bytes.
+    """
+
+    name: str
+    size: int
+    crc32: int
+
+
+def list_of_files(files: list[FileSum]) -> str:
+    """One line a file: CRC-32 in hexadecimal digits, size in bytes, name."""
+    return "".join(f"{one.crc32:08x} {one.size} {one.name}\n" for one in files)
+
+
+def read_list_of_files(text: str) -> list[FileSum]:
+    """Inverse of `list_of_files`.
+
+    Raises
+    ------
+    ValueError
+        If a line is not what `list_of_files` writes.
+    """
+    parts = [line.split(" ", 2) for line in text.split("\n")[:-1]]
+    return [FileSum(name, int(size), int(crc, 16)) for crc, size, name in parts]
 
 
 def digest_folder(folder: Path, *, sync: bool = False) -> str:
@@ -35,6 +74,26 @@ def digest_folder(folder: Path, *, sync: bool = False) -> str:
     ValueError
         If there is no file, or something that is neither a file nor a folder (a link's target can change).
     """
+    return digest_files(folder, sync=sync)[0]
+
+
+def digest_files(
+    folder: Path, *, sync: bool = False, progress: Callable[[int], None] | None = None
+) -> tuple[str, list[FileSum]]:
+    """`digest_folder`, with the checksum of each file from the same reading.
+
+    Parameters
+    ----------
+    folder, sync
+        As for `digest_folder`.
+    progress : callable, optional
+        Takes the number of bytes read since it was called last.
+
+    Raises
+    ------
+    ValueError
+        As for `digest_folder`.
+    """
     files: list[tuple[bytes, Path]] = []
     folders: list[Path] = []
     linked: list[Path] = []
@@ -50,12 +109,18 @@ def digest_folder(folder: Path, *, sync: bool = False) -> str:
     if not files:
         raise ValueError("Nothing was written: the folder holds no file.")
     digest = hashlib.sha256()
+    sums: list[FileSum] = []
     for name_bytes, path in sorted(files):
         with path.open("rb") as handle:
             size = os.fstat(handle.fileno()).st_size
             digest.update(b"%d:%s%d:" % (len(name_bytes), name_bytes, size))
+            crc = 0
             while block := handle.read(_BLOCK_BYTES):
                 digest.update(block)
+                crc = zlib.crc32(block, crc)
+                if progress is not None:
+                    progress(len(block))
+            sums.append(FileSum(path.relative_to(folder).as_posix(), size, crc))
             if sync:
                 os.fsync(handle.fileno())
     if sync:
@@ -65,4 +130,4 @@ def digest_folder(folder: Path, *, sync: bool = False) -> str:
                 os.fsync(handle_fd)
             finally:
                 os.close(handle_fd)
-    return digest.hexdigest()
+    return digest.hexdigest(), sums

@@ -8,10 +8,13 @@ What a key's folder holds::
 
     <digest>/          immutable; the digest is that of its bytes
     <digest>.json      provenance of the latest run that produced these bytes
+    <digest>.files     checksum, size and name of each file, so that a damaged one can be named
     current            the digest that readers take; replaced last
     failure.json       the last failure, until something is published
     .lock              held for the moments in which the folder's entries change
     .staging-<id>/     a writer at work; locked by it, so a dead writer's folder can be told from a live one's
+
+The names and the lock are in `store.entries`.
 """
 
 import contextlib
@@ -19,21 +22,16 @@ import fcntl
 import json
 import os
 import shutil
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from em2cryo_assets.store.digest import digest_folder
+from em2cryo_assets.store.digest import digest_files, digest_folder, list_of_files
+from em2cryo_assets.store.entries import FAILURE, POINTER, is_digest, locked, new_staging, remove_abandoned
 from em2cryo_assets.store.keys import checked_asset, folder_of_key, key_of_folder
 from em2cryo_assets.store.provenance import Provenance
 
 __all__ = ["Artifact", "Staging", "Store"]
-
-_STAGING = ".staging-"
-_POINTER = "current"
-_FAILURE = "failure.json"
-_DIGEST_LENGTH = 64
 
 
 @dataclass(frozen=True)
@@ -123,9 +121,9 @@ class Store:
         folder = self._folder(asset, key)
         _check_same(asset, key, provenance)
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder):
-            _remove_abandoned(folder)
-            path = folder / f"{_STAGING}{uuid.uuid4().hex}"
+        with locked(folder):
+            remove_abandoned(folder)
+            path = new_staging(folder)
             path.mkdir()
             lock = os.open(path, os.O_RDONLY)
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -140,25 +138,26 @@ class Store:
 
     def _commit(self, folder: Path, asset: str, key: str | None, staging: Staging) -> Artifact:
         record = staging.provenance.to_json()  # a bad parameter must fail before anything is visible
-        digest = digest_folder(staging.path, sync=True)
+        digest, files = digest_files(staging.path, sync=True)
         target = folder / digest
-        with _locked(folder):
+        with locked(folder):
             if target.exists() and digest_folder(target) != digest:
                 # Someone changed published bytes by hand; mend them with the good ones just written.
-                target.rename(folder / f"{_STAGING}{uuid.uuid4().hex}")
+                target.rename(new_staging(folder))
             if not target.exists():
                 staging.path.rename(target)
                 _sync_folder(folder)
+            _replace(folder / f"{digest}.files", list_of_files(files))
             _replace(folder / f"{digest}.json", record)
-            _replace(folder / _POINTER, digest + "\n")
-            (folder / _FAILURE).unlink(missing_ok=True)
-            _remove_abandoned(folder)
+            _replace(folder / POINTER, digest + "\n")
+            (folder / FAILURE).unlink(missing_ok=True)
+            remove_abandoned(folder)
         return Artifact(asset, key, digest, target, staging.provenance)
 
     def current(self, asset: str, key: str | None) -> Artifact | None:
         """Return the artifact that readers should take, or None if nothing was published."""
         try:
-            digest = (self._folder(asset, key) / _POINTER).read_text().strip()
+            digest = (self._folder(asset, key) / POINTER).read_text().strip()
         except FileNotFoundError:
             return None
         return self.get(asset, key, digest)
@@ -171,7 +170,7 @@ class Store:
         ValueError
             If `digest` is not 64 hexadecimal digits.
         """
-        if len(digest) != _DIGEST_LENGTH or set(digest) - set("0123456789abcdef"):
+        if not is_digest(digest):
             raise ValueError(f"{digest!r} is not a digest (64 hexadecimal digits).")
         path = self._folder(asset, key) / digest
         record = path.with_name(f"{digest}.json")
@@ -189,7 +188,7 @@ class Store:
         return sorted(key for key in found if key is not None)
 
     def _is_published(self, asset: str, folder_name: str) -> bool:
-        return (self.root / asset / folder_name / _POINTER).is_file()
+        return (self.root / asset / folder_name / POINTER).is_file()
 
     def record_failure(self, asset: str, key: str | None, message: str, inputs_digest: str, code_version: str) -> None:
         """Remember why a key could not be made, and from what, so that nobody tries the same again.
@@ -206,13 +205,13 @@ class Store:
         folder = self._folder(asset, key)
         folder.mkdir(parents=True, exist_ok=True)
         record = {"message": message, "inputs_digest": inputs_digest, "code_version": code_version}
-        with _locked(folder):
-            _replace(folder / _FAILURE, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+        with locked(folder):
+            _replace(folder / FAILURE, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
     def failure(self, asset: str, key: str | None) -> dict[str, str] | None:
         """Return message, inputs_digest and code_version of the last failure since the last publication."""
         try:
-            text = (self._folder(asset, key) / _FAILURE).read_text(encoding="utf-8")
+            text = (self._folder(asset, key) / FAILURE).read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
         return {str(name): str(value) for name, value in json.loads(text).items()}
@@ -227,30 +226,6 @@ def _check_same(asset: str, key: str | None, provenance: Provenance) -> None:
             f"The provenance is of {provenance.asset!r}, key {provenance.key!r}; "
             f"what is published is {asset!r}, key {key!r}."
         )
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    with (folder / ".lock").open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)  # freed when the file is closed, also by the death of the process
-        yield
-
-
-def _remove_abandoned(folder: Path) -> None:
-    """Remove staging folders whose writer is dead; the caller holds the folder's lock."""
-    for path in folder.glob(f"{_STAGING}*"):
-        try:
-            handle = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            continue
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            continue
-        else:
-            shutil.rmtree(path, ignore_errors=True)
-        finally:
-            os.close(handle)
 
 
 def _replace(path: Path, text: str) -> None:

@@ -37,7 +37,7 @@ def test_what_is_published_is_current_and_whole(tmp_path: Path) -> None:
     assert store.current("thing", "k") == artifact
     assert store.get("thing", "k", artifact.digest) == artifact
     assert artifact.provenance.seed == 3
-    assert _entries(store, "k") == {artifact.digest, f"{artifact.digest}.json", "current"}
+    assert _entries(store, "k") == {artifact.digest, f"{artifact.digest}.json", f"{artifact.digest}.files", "current"}
 
 
 def test_older_artifacts_stay_readable(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_bytes_changed_by_hand_are_mended(tmp_path: Path) -> None:
     (artifact.path / "content").write_bytes(b"bad")
     assert _publish(store, "k", b"one").digest == artifact.digest
     assert (artifact.path / "content").read_bytes() == b"one"
-    assert _entries(store, "k") == {artifact.digest, f"{artifact.digest}.json", "current"}
+    assert _entries(store, "k") == {artifact.digest, f"{artifact.digest}.json", f"{artifact.digest}.files", "current"}
 
 
 def test_an_exception_leaves_no_trace(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ _WRITER = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from em2cryo_assets.store import digest, publish
+from em2cryo_assets.store import publish
 from em2cryo_assets.store.images import write_image
 from em2cryo_assets.store.provenance import Provenance
 
@@ -167,7 +167,7 @@ def wait_at(name, then=lambda *a, **k: None):
         return then(*args, **kwargs)
     return call
 
-publish.digest_folder = wait_at("digest", publish.digest_folder)
+publish.digest_files = wait_at("digest", publish.digest_files)
 publish._sync_folder = wait_at("renamed", publish._sync_folder)
 real = publish._replace
 def replace(path, text):
