@@ -17,6 +17,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from em2cryo_assets.store.chunks import lazy_array
 from em2cryo_assets.store.label_colors import image_label
 from em2cryo_assets.store.levels import Voxels, write_levels
 from em2cryo_assets.store.pyramid import halve_image, halve_labels, level_shapes
@@ -160,7 +161,7 @@ def read_image(path: Path) -> LazyImage:
         If the folder is no OME-Zarr 0.5 image in nanometres.
     """
     ome = _read_ome(path)
-    levels = [da.from_zarr(str(Path(path, item["path"]))) for item in ome["datasets"]]
+    levels = [lazy_array(Path(path, item["path"])) for item in ome["datasets"]]
     scale = ome["datasets"][0]["coordinateTransformations"][0]["scale"]
     return LazyImage(levels[0], tuple(float(side) for side in scale), levels, str(ome.get("name", "")))
 

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import dask.array as da
+import google_crc32c  # what zarr takes for its own checksums
 import numpy as np
 import zarr
 from numcodecs import Blosc  # type: ignore[import-untyped]
 from numpy.typing import NDArray
-from zarr.codecs import BloscCodec
+from zarr.codecs import BloscCodec, Crc32cCodec
 
 from em2cryo_assets.store.pyramid import level_shapes
 
@@ -119,7 +120,9 @@ class _Level:
             chunks=self._chunk,
             dtype=self.dtype,
             # zstd-1 with bit shuffle: about 440 MB/s a core, where zstd-3 gives 75 MB/s for the same ratio.
-            compressors=BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"),
+            # Blosc has no checksum: of 400 flipped bits of an image it noticed none. This one takes .7 ms beside 6.7
+            # for a chunk of 128³ 16-bit voxels, and all are noticed when they are read.
+            compressors=[BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"), Crc32cCodec()],
             dimension_names=axes,
             fill_value=0,
         )
@@ -146,7 +149,10 @@ class _Level:
             return
         path = self._folder.joinpath(*map(str, chunk))
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(self._codec.encode(part))
+        encoded = self._codec.encode(part)
+        with path.open("wb") as handle:
+            handle.write(encoded)
+            handle.write(google_crc32c.value(encoded).to_bytes(4, "little"))
 
 
 def _box_sides(shape: tuple[int, ...], side: int, itemsize: int) -> list[int]:

@@ -7,7 +7,7 @@ import pytest
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from zarr.codecs import BloscCodec
+from zarr.codecs import BloscCodec, Crc32cCodec
 
 from em2cryo_assets.store import levels
 from em2cryo_assets.store.levels import write_levels
@@ -23,7 +23,7 @@ def by_zarr(group: zarr.Group, data: np.ndarray, side: int, axes: list[str], hal
             str(number),
             data=data,
             chunks=tuple(min(side, n) for n in shape),
-            compressors=BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"),
+            compressors=[BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"), Crc32cCodec()],
             dimension_names=axes,
             fill_value=0,
         )
