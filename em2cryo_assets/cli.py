@@ -4,11 +4,13 @@ Belongs here: what a person types, in words; everything else is a call into `res
 Does not belong here: what Dagster's own commands already do.
 """
 
+import contextlib
 import importlib.resources
 import json
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -246,10 +248,16 @@ def _study() -> Study:
     return study
 
 
-def _instance(study: Study) -> Any:
-    import dagster as dg
+@contextlib.contextmanager
+def _instance(study: Study) -> Iterator[Any]:
+    """Open Dagster's instance; a full disk or a database that fails inside the block is told in a sentence."""
+    from em2cryo_assets.resources.dagster_home import DatabaseError, open_instance
 
-    return dg.DagsterInstance.from_config(str(study.dagster_home))
+    try:
+        with open_instance(study.dagster_home) as instance:
+            yield instance
+    except (DatabaseError, OSError) as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _verdict_lines(row: dict[Any, Any]) -> str:

@@ -5,7 +5,6 @@ Does not belong here: what is computed (`assets`) or when (`automation`).
 """
 
 import hashlib
-import importlib.resources
 import json
 import math
 import os
@@ -18,6 +17,7 @@ from typing import Any, Final
 import dagster as dg
 
 from em2cryo_assets.formats.errors import InputError
+from em2cryo_assets.resources.dagster_home import write_settings
 from em2cryo_assets.resources.inbox import KINDS, Inbox
 from em2cryo_assets.store.provenance import InputRef
 from em2cryo_assets.store.publish import Store
@@ -140,15 +140,12 @@ def open_study(root: Path | None = None) -> Study:
     Raises
     ------
     InputError
-        If ``study.toml`` cannot be read or sets something unknown or impossible.
+        If ``study.toml`` cannot be read or sets something unknown or impossible, or ``EM2CRYO_POSTGRES`` does not fit.
     """
     root = study_folder() if root is None else Path(root).resolve()
     for folder in (*(root / "inbox" / kind for kind in KINDS), root / "store", root / "dagster_home"):
         folder.mkdir(parents=True, exist_ok=True)
-    settings_file = root / "dagster_home" / "dagster.yaml"
-    if not settings_file.exists():
-        template = importlib.resources.files("em2cryo_assets.resources").joinpath("dagster.yaml")
-        settings_file.write_text(template.read_text(encoding="utf-8"), encoding="utf-8")
+    write_settings(root / "dagster_home")
     return Study(root, _read_settings(root / "study.toml"))
 
 
