@@ -8,7 +8,7 @@ export EM2CRYO_REFERENCE_DATA ?= $(abspath $(REFERENCE))
 endif
 export EM2CRYO_COMPUTE ?= processes
 
-.PHONY: install demo demo-data ui test test-all lint bench screenshots clean
+.PHONY: install demo demo-data ui test test-faults lint bench screenshots clean
 
 install: .venv/.installed
 
@@ -35,6 +35,10 @@ lint: install
 
 test: lint
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+
+# With 100 random kills in place of the two of `make test`.
+test-faults: install
+	EM2CRYO_KILLS=100 $(BIN)/pytest -n 0 -o timeout=7200 em2cryo_assets_tests/faults
 
 bench: install
 	$(BIN)/python -m em2cryo_assets_tests.benchmarks
