@@ -210,8 +210,9 @@ def _make(
                 simulated=work.simulated,
                 software=software_versions(*_SOFTWARE),
             )
-    except OSError:  # a full disk, a store that went read-only, a damaged chunk: not these inputs' fault, so the next run
-        raise  # tries again. Readers of raw files raise `InputError`
+    except OSError:
+        # A full disk, a read-only store, a damaged chunk: no fault of the inputs, so the next run tries again.
+        raise
     except Exception as error:
         study.store.record_failure(stage.name, key, _sentence(error), digest, stage.code_version)
         if isinstance(error, InputError):
