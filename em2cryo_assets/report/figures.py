@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import grey_closing
 
 from em2cryo_assets.geometry.mesh import Mesh
-from em2cryo_assets.report.data import ArcCircle
+from em2cryo_assets.report.entries import ArcCircle
 from em2cryo_assets.report.raster import png
 from em2cryo_assets.report.words import MARK
 

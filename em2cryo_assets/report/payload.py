@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from em2cryo_assets.report.data import CellEntry
+from em2cryo_assets.report.entries import CellEntry
 from em2cryo_assets.report.raster import colour_codes, grey, png
 from em2cryo_assets.vocabulary import LABELS
 

@@ -10,14 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from em2cryo_assets.report import raster
-from em2cryo_assets.report.data import (
-    CellEntry,
-    FusedSlice,
-    PairEntry,
-    ReportData,
-    SectionEntry,
-    TomogramEntry,
-)
+from em2cryo_assets.report.data import ReportData
+from em2cryo_assets.report.entries import CellEntry, FusedSlice, PairEntry, SectionEntry, TomogramEntry
 from em2cryo_assets.report.figures import picture, still_of_mesh
 from em2cryo_assets.report.payload import cell_script
 from em2cryo_assets.report.tables import measurement_rows

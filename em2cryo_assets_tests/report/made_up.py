@@ -6,15 +6,13 @@ import numpy as np
 import pandas as pd
 
 from em2cryo_assets.geometry.mesh import Mesh
-from em2cryo_assets.report.data import (
+from em2cryo_assets.report.data import LeftOut, ProvenanceRow, ReportData, TextBlock
+from em2cryo_assets.report.entries import (
     ArcCircle,
     CellEntry,
     Cutaway,
     FusedSlice,
-    LeftOut,
     PairEntry,
-    ProvenanceRow,
-    ReportData,
     SectionEntry,
     TomogramEntry,
 )
@@ -182,6 +180,38 @@ def verdict_table() -> pd.DataFrame:
     return table
 
 
+def rate_table() -> pd.DataFrame:
+    """Calibration with every kind of outcome."""
+    rows = [
+        ("wall_thickness", "no difference", "", 40, 34, 0, "yes", 0.95),
+        ("wall_thickness", "the tolerance", "", 40, 1, 0, "yes", np.nan),
+        ("wall_thickness", "a fake", "homogeneous_interior", 40, 9, 0, "no", np.nan),
+        ("log_volume", "no difference", "", 40, 0, 40, "", np.nan),
+    ]
+    names = ["characteristic", "answer", "fake", "studies", "n_captured", "n_not_assessable", "kept", "coverage"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def bound_table() -> pd.DataFrame:
+    names = ["bound", "concerns", "quantity", "value", "unit", "derived_from", "meaning", "would_move_it", "value_then"]
+    rows = [
+        ("coverage", "wall_thickness", "share of a cell in one tomogram", 0.4, "%", "volumes", "a small part",
+         "whole-cell volumes", 100.0),
+        ("hidden side", "sphericity", "one view", np.nan, "", "geometry", "half is a prior", "a second view", np.nan),
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=names)
+
+
+def virtual_table() -> pd.DataFrame:
+    rows = [
+        ("wall_width", "nm", "virtual section", "ln ratio", False, 150.0, 140.0, 6, 5, 0.07, -0.1, 0.24),
+        ("wall_width", "nm", "single plane", "ln ratio", True, 150.0, np.nan, 6, 0, np.nan, np.nan, np.nan),
+        ("layers_in_order", "", "virtual section", "difference", False, 0.9, 0.8, 6, 5, 0.1, -0.2, 0.4),
+    ]
+    names = ["quantity", "unit", "compared", "scale", "control", "estimate_tem", "estimate_cryo", "n_tem", "n_cryo"]
+    return pd.DataFrame(rows, columns=[*names, "difference", "low", "high"])
+
+
 def study(*, simulated: bool = True, cells: int = 3, title: str = "Demo yeast") -> ReportData:
     """A study with everything in it."""
     keys = [f"field-a_c{index:03d}" for index in range(cells)]
@@ -239,6 +269,11 @@ def study(*, simulated: bool = True, cells: int = 3, title: str = "Demo yeast") 
         tomograms=tuple(tomograms),
         sections=tuple(sections),
         pairs=tuple(pairs),
+        trust={"wall_thickness": TextBlock("", "Called captured in 34 of 40.", "", "40건 중 34건.")},
+        calibration=rate_table(),
+        bounds=bound_table(),
+        virtual=virtual_table(),
+        paragraph=TextBlock("", "Cells were outlined by a network.", "", "세포의 윤곽은 신경망이 찾았다."),
         atlas={"wall": wall, "depth": depth, "fractions": fractions},
         provenance=(
             ProvenanceRow(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from em2cryo_assets.geometry.mesh import Mesh
-from em2cryo_assets.report.data import ArcCircle
+from em2cryo_assets.report.entries import ArcCircle
 from em2cryo_assets.report.figures import length_words, nice_length_nm, picture, still_of_mesh
 
 SVG = "{http://www.w3.org/2000/svg}"
