@@ -25,18 +25,8 @@ from em2cryo_assets.assets.stage import Work, stage_asset
 from em2cryo_assets.compare.methods_text import MethodsFacts, methods_paragraph
 from em2cryo_assets.compare.trust import trust
 from em2cryo_assets.partitions import split_pair_key
-from em2cryo_assets.report.data import (
-    ArcCircle,
-    CellEntry,
-    Cutaway,
-    FusedSlice,
-    LeftOut,
-    PairEntry,
-    ProvenanceRow,
-    ReportData,
-    TextBlock,
-    TomogramEntry,
-)
+from em2cryo_assets.report.data import LeftOut, ProvenanceRow, ReportData, TextBlock
+from em2cryo_assets.report.entries import ArcCircle, CellEntry, Cutaway, FusedSlice, PairEntry, TomogramEntry
 from em2cryo_assets.report.page import write_report
 from em2cryo_assets.store.images import read_image, read_labels
 from em2cryo_assets.store.meshes import read_mesh
