@@ -116,7 +116,7 @@ def publish_views(
                     "field": work.slug,
                     "occluded_fraction": round(float(row["occluded_fraction"]), 6),
                     "touches_border": bool(row["touches_border"]),
-                    "comparable": bool(row["comparable"]),
+                    "why_not_comparable": str(row["why_not_comparable"]),
                     "live_cell_diameter_um": sidecar.get("live_cell_diameter_um"),
                 },
             )
@@ -128,6 +128,7 @@ def publish_views(
                 ),
                 "occluded_fraction": float(row["occluded_fraction"]),
                 "comparable": bool(row["comparable"]),
+                "why_not_comparable": str(row["why_not_comparable"]) or "it is",
             }
             changed.append((key, staging.artifact.digest, shown))
     new = [key for key in cells if key not in known]

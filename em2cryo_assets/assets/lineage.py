@@ -169,7 +169,7 @@ _IN_ORDER = (
         "cell_masks",
         "masks",
         "fields",
-        "3",
+        "4",
         (Upstream("sem_field", "same"), Upstream("sem", "labels"), Upstream("sem_mask_model", "single")),
         "The visible outline of every cell of a field. Labels drawn by a person beside the image take their place.",
         settings=("segmenter",),
@@ -237,7 +237,7 @@ _IN_ORDER = (
         "cell_features",
         "volumes",
         "cells",
-        "4",
+        "5",
         (
             Upstream("cell_view", "same"),
             Upstream("cell_mesh", "same"),

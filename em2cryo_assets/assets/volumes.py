@@ -177,7 +177,7 @@ def cell_features(work: Work) -> None:
         key=work.slug,
         unit=work.slug,
         field=view["field"],
-        comparable=bool(view["comparable"]),
+        why_not=view["why_not_comparable"],
         imposed=tuple(read_record(mesh_artifact)["imposed"]),
         seed=work.study.settings.seed,
     )
@@ -185,11 +185,12 @@ def cell_features(work: Work) -> None:
     export(work, "features", frame, MEASUREMENTS)
     write_record(work.folder, {"live_cell_diameter_um": view["live_cell_diameter_um"]})
     _attach_atlas(work, volume_um3(mesh), float(read_record(fused)["inradius_nm"]))
-    work.parameters["comparable"] = bool(view["comparable"])
+    comparable = not view["why_not_comparable"]
+    work.parameters["comparable"] = comparable
     work.metadata |= {
         "features": table(frame[["characteristic", "value", "unit_of_measure", "assessable", "reason"]]),
         "volume_um3": volume_um3(mesh),
-        "comparable": bool(view["comparable"]),
+        "comparable": comparable,
     }
 
 

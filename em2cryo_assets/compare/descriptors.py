@@ -80,7 +80,6 @@ _SHAPE: Final = (
 _OUTLINES: Final = ("outline_axis_ratio", "silhouette_axis_ratio")
 _VECTORS: Final = ("depth_profile", "density_distribution", "power_spectrum")
 
-_NO_COMPARISON: Final = "occluded by more than 10 % or cut by the border of its field"
 _ONE_ATLAS: Final = "every fused cell shares the study's one atlas; the independent units are the TEM cells"
 _BUDDED: Final = "it carries a bud, and shapes from SEM are of single bodies"
 _LEAST_SOLIDITY: Final = 0.97
@@ -99,7 +98,7 @@ def cell_measurements(
     key: str,
     unit: str,
     field: str,
-    comparable: bool,
+    why_not: str = "",
     imposed: tuple[str, ...] = (),
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -115,8 +114,8 @@ def cell_measurements(
         The cell's key and independent identity.
     field : str
         Key of the SEM field, kept as block: cells of a field share focus, charging and drying.
-    comparable : bool
-        Whether enough of the cell is visible.
+    why_not : str
+        Why the whole cell cannot be seen, in words; empty where it can.
     imposed : tuple of str
         Symmetries that the surface estimator imposes, as it names them.
     seed : int
@@ -135,7 +134,7 @@ def cell_measurements(
     base: Row = {"side": "sem", "key": key, "unit": unit, "block": field, "modality": "sem"}
     rows = []
     for name, value in shape_values(mesh, seed=seed).items():
-        reason = "" if comparable else _NO_COMPARISON
+        reason = why_not
         if not reason and name in ABSOLUTE:
             reason = DRIED
         if not reason:

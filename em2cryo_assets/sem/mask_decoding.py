@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -23,7 +22,7 @@ from em2cryo_assets.sem.outlines import largest_part, refined
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["bud_pairs", "decoded", "enlarged", "network_labels"]
+__all__ = ["decoded", "enlarged", "network_labels"]
 
 Labels = NDArray[np.int32]
 
@@ -304,29 +303,3 @@ def network_labels(
         return labels
     least_px = 0.5 * _LEAST_UM2 * 1e6 / pixel_size_nm**2
     return refined(labels, np.asarray(image, np.float32), excluded, pixel_size_nm, least_px)
-
-
-def bud_pairs(labels: Labels, neck: NDArray[np.float32]) -> pd.DataFrame:
-    """Which instance is the bud of which.
-
-    Parameters
-    ----------
-    labels : numpy.ndarray, int32, shape (y, x)
-        Instances.
-    neck : numpy.ndarray, float32, shape (y, x)
-        `MaskMaps.neck` of the same pixels.
-
-    Returns
-    -------
-    pandas.DataFrame
-        bud, mother (labels) and certainty (mean of the map along their border), one row a bud; the smaller of two
-        is the bud, and of several mothers the most certain one. Pairs below .4 are left out.
-    """
-    area = np.bincount(labels.ravel())
-    rows = [
-        {"bud": min(pair, key=lambda k: area[k]), "mother": max(pair, key=lambda k: area[k]), "certainty": t / n}
-        for pair, (t, n) in _contacts(labels, ndimage.maximum_filter(neck, 3)).items()
-        if t / n >= 0.4
-    ]
-    table = pd.DataFrame(rows, columns=["bud", "mother", "certainty"])
-    return table.sort_values("certainty", ascending=False).drop_duplicates("bud").sort_values("bud", ignore_index=True)

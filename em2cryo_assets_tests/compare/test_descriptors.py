@@ -30,7 +30,7 @@ class FittedArc:
 
 
 def sem(**changes):
-    given = {"key": "f-1", "unit": "f-1", "field": "f", "comparable": True, "imposed": SWEEP} | changes
+    given = {"key": "f-1", "unit": "f-1", "field": "f", "imposed": SWEEP} | changes
     frame = cell_measurements(MESH, **given)
     MEASUREMENTS.validate(frame)
     return frame.set_index("characteristic")
@@ -77,7 +77,7 @@ def test_what_the_estimator_imposes_is_not_assessable():
 
 
 def test_hidden_cells_are_measured_but_never_compared():
-    rows = sem(comparable=False, imposed=())
+    rows = sem(why_not="cut by the border of its field", imposed=())
     assert not rows["assessable"].any()
     assert np.isfinite(rows["value"]).all()
 

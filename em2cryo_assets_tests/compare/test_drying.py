@@ -14,12 +14,12 @@ RADII_NM = (1700.0, 1800.0, 1900.0, 2000.0, 2100.0)
 @pytest.fixture(scope="module")
 def features():
     """Five whole cells and one that is cut, all dried."""
-    return pd.concat(
-        cell_measurements(
-            ellipsoid_mesh((r, r, 1.2 * r)), key=f"f-c{i}", unit=f"f-c{i}", field="f", comparable=r != RADII_NM[-1] * 2
-        )
-        for i, r in enumerate((*RADII_NM, 2 * RADII_NM[-1]))
-    ).reset_index(drop=True)
+    frames = []
+    for i, r in enumerate((*RADII_NM, 2 * RADII_NM[-1])):
+        why_not = "cut by the border of its field" if r > RADII_NM[-1] else ""
+        mesh = ellipsoid_mesh((r, r, 1.2 * r))
+        frames.append(cell_measurements(mesh, key=f"f-c{i}", unit=f"f-c{i}", field="f", why_not=why_not))
+    return pd.concat(frames).reset_index(drop=True)
 
 
 def value(frame, key, name):

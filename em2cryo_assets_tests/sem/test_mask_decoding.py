@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from em2cryo_assets.sem.mask_decoding import bud_pairs, decoded, enlarged
+from em2cryo_assets.sem.mask_decoding import decoded, enlarged
 from em2cryo_assets.sem.mask_network import DISTANCE_NM, WORKING_NM, MaskMaps
 
 _SHAPE = (160, 200)
@@ -147,16 +147,3 @@ def test_labels_count_from_the_top_and_leave_out_what_is_excluded() -> None:
     assert large[17, 65] == 1
     assert large[62, 17] == 2
     assert not large[excluded].any()
-
-
-def test_a_bud_is_paired_with_its_own_mother_only() -> None:
-    truth, _ = _truth(
-        (_ellipse(80, 50, 30, 26), (80, 50)),
-        (_ellipse(80, 88, 12, 12), (80, 88)),
-        (_ellipse(80, 122, 24, 24), (80, 122)),
-    )
-    neck = np.zeros(_SHAPE, np.float32)
-    neck[:, 72:82] = 0.9
-    table = bud_pairs(truth, neck)
-    assert table[["bud", "mother"]].to_numpy().tolist() == [[2, 1]]
-    assert bud_pairs(truth, 0.1 * neck).empty
