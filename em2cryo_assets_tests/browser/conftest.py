@@ -2,7 +2,6 @@
 
 import importlib.util
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,32 +9,7 @@ from typing import Any
 import pytest
 
 from em2cryo_assets.report.page import write_report
-
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-WEBGL = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-
-
-@dataclass
-class Opened:
-    """A page with everything it said and asked for."""
-
-    page: Any
-    errors: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
-
-    @property
-    def beyond_disk(self) -> list[str]:
-        return [one for one in self.requests if not one.startswith(("file:", "data:", "blob:"))]
+from em2cryo_assets_tests.browser.visits import CHROMIUM, FLAGS, WEBGL, Opened, visit
 
 
 # By module: playwright keeps an event loop running, in which nothing else in this process can run its own.
@@ -95,12 +69,8 @@ def open_report(chromium: Any, reports: dict[str, Path]) -> Iterator[Callable[..
             **({"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce"} | options)
         )
         contexts.append(context)
-        page = context.new_page()
-        opened = Opened(page)
-        page.on("console", lambda said: opened.errors.append(said.text) if said.type == "error" else None)
-        page.on("pageerror", lambda error: opened.errors.append(str(error)))
-        page.on("request", lambda request: opened.requests.append(request.url))
-        page.goto((reports[name] / "index.html").as_uri())
+        opened = visit(context)
+        opened.page.goto((reports[name] / "index.html").as_uri())
         return opened
 
     yield opening
