@@ -346,7 +346,7 @@ _IN_ORDER = (
         "report",
         "comparison",
         None,
-        "4",
+        "5",
         (
             Upstream("verdicts", "single"),
             Upstream("verdict_calibration", "single"),
@@ -358,6 +358,9 @@ _IN_ORDER = (
             Upstream("cell_view", "every"),
             Upstream("cell_mesh", "every"),
             Upstream("fused_volume", "every"),
+            Upstream("sem_field", "every"),
+            Upstream("tem_section", "every"),
+            Upstream("section_labels", "every"),
             Upstream("tomogram", "every"),
             Upstream("tomogram_labels", "every"),
             Upstream("tomogram_features", "every"),

@@ -20,13 +20,22 @@ from em2cryo_assets.assets.exports import TABLES
 from em2cryo_assets.assets.lineage import STAGES
 from em2cryo_assets.assets.measured import measured_image
 from em2cryo_assets.assets.pictures import windowed
+from em2cryo_assets.assets.raw_pictures import raw_entries
 from em2cryo_assets.assets.records import read_record
 from em2cryo_assets.assets.stage import Work, stage_asset
 from em2cryo_assets.compare.methods_text import MethodsFacts, methods_paragraph
 from em2cryo_assets.compare.trust import trust
-from em2cryo_assets.partitions import split_pair_key
+from em2cryo_assets.partitions import field_of_cell, split_pair_key
 from em2cryo_assets.report.data import LeftOut, ProvenanceRow, ReportData, TextBlock
-from em2cryo_assets.report.entries import ArcCircle, CellEntry, Cutaway, FusedSlice, PairEntry, TomogramEntry
+from em2cryo_assets.report.entries import (
+    ArcCircle,
+    CellEntry,
+    Cutaway,
+    FusedSlice,
+    PairEntry,
+    SectionEntry,
+    TomogramEntry,
+)
 from em2cryo_assets.report.page import write_report
 from em2cryo_assets.store.images import read_image, read_labels
 from em2cryo_assets.store.meshes import read_mesh
@@ -49,6 +58,9 @@ def report(work: Work) -> None:
         cells=_cells(work),
         tomograms=tuple(_tomogram(work, key) for key in work.all("tomogram_features")),
         pairs=_pairs(work),
+        sections=tuple(_section(work, key) for key in work.all("section_labels")),
+        raw=tuple(raw_entries(work)),
+        rests_on=read_table(work.one("comparison_table").path / "rests_on.parquet"),
         trust=_trust(work),
         calibration=_rates(work),
         bounds=_bounds(work),
@@ -154,6 +166,7 @@ def _cell(work: Work, key: str) -> CellEntry:
         cutaway=_cutaway(fused),
         slices=_slices(fused),
         notes=fused.provenance.fallbacks,
+        field=field_of_cell(key),
     )
 
 
@@ -207,6 +220,14 @@ def _tomogram(work: Work, key: str) -> TomogramEntry:
     notes = (*source.provenance.fallbacks, *measured.provenance.fallbacks)
     features = read_table(measured.path / "features.parquet")
     return TomogramEntry(key, record.modality, density, labels, side, features, circle, notes)
+
+
+def _section(work: Work, key: str) -> SectionEntry:
+    labelled = work.all("section_labels")[key]
+    image = read_image(work.all("tem_section")[key].path / "image.ome.zarr")
+    labels = np.asarray(read_labels(labelled.path / "labels.ome.zarr", "interior"))
+    density = np.asarray(image.data, dtype=np.float32)
+    return SectionEntry(key, density, labels, float(image.voxel_nm[-1]), labelled.provenance.fallbacks)
 
 
 def _pairs(work: Work) -> tuple[PairEntry, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from em2cryo_assets.report.entries import CellEntry, PairEntry, SectionEntry, TomogramEntry
+from em2cryo_assets.report.entries import CellEntry, PairEntry, RawEntry, SectionEntry, TomogramEntry
 
 __all__ = ["LeftOut", "ProvenanceRow", "ReportData", "TextBlock"]
 
@@ -40,15 +40,12 @@ class ProvenanceRow:
     ----------
     asset, key, digest, run_id : str
         As in the store; `key` is empty for assets without partitions.
-    ui_url : str
-        The artifact's page in the Dagster UI, http or https; empty if there is none.
     """
 
     asset: str
     key: str
     digest: str
     run_id: str
-    ui_url: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,8 +80,10 @@ class ReportData:
         `exploratory`, `input_versions`. Only `characteristic` and `verdict` must be there.
     cells : tuple of CellEntry
         The first comparable one with a mesh, or the one named by the first pair, opens the page.
-    tomograms, sections, pairs : tuple
+    tomograms, sections, pairs, raw : tuple
         In the order in which they are shown.
+    rests_on : pandas.DataFrame
+        `compare.tables.RESTS_ON`: the artifacts and raw files behind each verdict; may be empty.
     trust : mapping of str to TextBlock
         What the calibration says of a verdict, by characteristic; titles are not shown.
     calibration : pandas.DataFrame
@@ -115,6 +114,8 @@ class ReportData:
     tomograms: tuple[TomogramEntry, ...] = ()
     sections: tuple[SectionEntry, ...] = ()
     pairs: tuple[PairEntry, ...] = ()
+    raw: tuple[RawEntry, ...] = ()
+    rests_on: pd.DataFrame = field(default_factory=pd.DataFrame)
     trust: Mapping[str, TextBlock] = field(default_factory=dict)
     calibration: pd.DataFrame = field(default_factory=pd.DataFrame)
     bounds: pd.DataFrame = field(default_factory=pd.DataFrame)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from em2cryo_assets.geometry.mesh import Mesh
 
-__all__ = ["ArcCircle", "CellEntry", "Cutaway", "FusedSlice", "PairEntry", "SectionEntry", "TomogramEntry"]
+__all__ = ["ArcCircle", "CellEntry", "Cutaway", "FusedSlice", "PairEntry", "RawEntry", "SectionEntry", "TomogramEntry"]
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,8 @@ class CellEntry:
         Planes of the fused volume, none where there is none.
     notes : tuple of str
         Fallbacks and warnings, in words.
+    field : str
+        Key of the SEM field it was cut from.
     """
 
     key: str
@@ -127,6 +129,7 @@ class CellEntry:
     cutaway: Cutaway | None = None
     slices: tuple[FusedSlice, ...] = ()
     notes: tuple[str, ...] = ()
+    field: str = ""
 
     def __post_init__(self) -> None:
         _need_plane(f"crop of {self.key}", self.crop)
@@ -252,6 +255,39 @@ class PairEntry:
         for name in ("tomogram_slab", "before", "after"):
             _need_plane(f"{name} of {self.cell} and {self.tomogram}", getattr(self, name))
         _need_positive(f"voxel_nm of {self.cell} and {self.tomogram}", self.voxel_nm)
+
+
+@dataclass(frozen=True)
+class RawEntry:
+    """One raw file as it was read.
+
+    Parameters
+    ----------
+    asset, key : str
+        The asset that read it: sem_field, tem_section or tomogram; and its key.
+    file : str
+        Path inside the study folder, such as ``inbox/sem/field-01.png``.
+    pixels : numpy.ndarray, uint8, shape (y, x)
+        The picture, or the middle slice of a volume, stretched to grey levels.
+    pixel_nm : float
+        Pixel size of `pixels`, nm.
+    sha256 : str
+        Of the file's bytes; empty where the file is not the one that was read.
+    note : str
+        What the picture leaves out of the file, in words; may be empty.
+    """
+
+    asset: str
+    key: str
+    file: str
+    pixels: NDArray[np.uint8]
+    pixel_nm: float
+    sha256: str = ""
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        _need_plane(f"raw picture of {self.key}", self.pixels)
+        _need_positive(f"pixel_nm of {self.key}", self.pixel_nm)
 
 
 def _need_plane(name: str, array: NDArray[np.generic]) -> None:

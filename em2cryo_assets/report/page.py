@@ -10,7 +10,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from em2cryo_assets.report import tables, words
+from em2cryo_assets.report import origins, tables, words
 from em2cryo_assets.report.data import ReportData
 from em2cryo_assets.report.views import Views
 
@@ -84,5 +84,7 @@ def _page(data: ReportData, views: Views) -> str:
         bounds=tables.bounds(data.bounds),
         virtual=tables.virtual(data.virtual),
         atlas=tables.atlas(data.atlas),
-        provenance=tables.provenance(data.provenance),
+        ui=origins.UI,
+        origins=origins.origins(data.provenance),
+        rests_on=origins.rests_on(data.rests_on, views.raw_anchors),
     )

@@ -5,15 +5,13 @@ here: markup.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 import pandas as pd
 from markupsafe import Markup
 
 from em2cryo_assets.report.charts import depth_chart, fractions_chart, interval_chart, number
-from em2cryo_assets.report.data import ProvenanceRow
 from em2cryo_assets.report.words import ATLAS_WORDS, VERDICTS, Bilingual, characteristic_name
 
 __all__ = [
@@ -24,7 +22,6 @@ __all__ = [
     "bounds",
     "calibration",
     "measurement_rows",
-    "provenance",
     "tally",
     "verdict_rows",
     "virtual",
@@ -307,21 +304,6 @@ def atlas(tables: Mapping[str, pd.DataFrame], *, most: int = 40) -> tuple[AtlasT
             )
         )
     return tuple(out)
-
-
-def provenance(rows: Sequence[ProvenanceRow]) -> tuple[tuple[ProvenanceRow, str], ...]:
-    """Pair every row with a link that is safe to follow.
-
-    Parameters
-    ----------
-    rows : sequence of ProvenanceRow
-
-    Returns
-    -------
-    tuple of (ProvenanceRow, str)
-        The link is empty unless it is http or https.
-    """
-    return tuple((row, row.ui_url if urlsplit(row.ui_url).scheme in ("http", "https") else "") for row in rows)
 
 
 def _text(value: Any) -> str:

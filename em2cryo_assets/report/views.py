@@ -6,18 +6,19 @@ drawing them (`figures`, `raster`), laying them out (`templates`).
 
 import re
 from typing import NamedTuple
+from urllib.parse import quote
 
 import numpy as np
 
 from em2cryo_assets.report import raster
 from em2cryo_assets.report.data import ReportData
-from em2cryo_assets.report.entries import CellEntry, FusedSlice, PairEntry, SectionEntry, TomogramEntry
+from em2cryo_assets.report.entries import CellEntry, FusedSlice, PairEntry, RawEntry, SectionEntry, TomogramEntry
 from em2cryo_assets.report.figures import picture, still_of_mesh
 from em2cryo_assets.report.payload import cell_script
 from em2cryo_assets.report.tables import measurement_rows
 from em2cryo_assets.report.words import Bilingual
 
-__all__ = ["CellView", "PairView", "SlideView", "Views"]
+__all__ = ["CellView", "PairView", "RawView", "SlideView", "Views"]
 
 
 class CellView(NamedTuple):
@@ -53,6 +54,15 @@ class PairView(NamedTuple):
     widths: tuple[float, float, float]
 
 
+class RawView(NamedTuple):
+    """A raw file's picture, and the file itself as seen from the report's folder in its study."""
+
+    entry: RawEntry
+    anchor: str
+    picture: str
+    href: str
+
+
 class Views:
     """All pictures of a report, made once.
 
@@ -65,8 +75,10 @@ class Views:
     ----------
     files : dict of str to str
         Path inside the report to its text.
-    cells, tomograms, sections, pairs : list
+    cells, tomograms, sections, pairs, raw : list
         Records for the template.
+    raw_anchors : dict of (str, str) to str
+        Asset and key of a raw file to its anchor on the page.
     opening_cell, opening_pair : CellView or None, PairView or None
         What the first screen shows.
     top_bits : float
@@ -83,6 +95,8 @@ class Views:
         self.tomograms = [self._slide("tomogram", index, entry) for index, entry in enumerate(data.tomograms)]
         self.sections = [self._slide("section", index, entry) for index, entry in enumerate(data.sections)]
         self.pairs = [self._pair(index, entry) for index, entry in enumerate(data.pairs)]
+        self.raw = [self._raw(index, entry) for index, entry in enumerate(data.raw)]
+        self.raw_anchors = {(one.entry.asset, one.entry.key): one.anchor for one in self.raw}
         self.opening_pair = self.pairs[0] if self.pairs else None
         self.opening_cell = self._opening_cell()
 
@@ -186,6 +200,11 @@ class Views:
             self._put(f"figures/{name}-labels.svg", labels),
             rows,
         )
+
+    def _raw(self, index: int, entry: RawEntry) -> RawView:
+        name = _file_name("raw", index, entry.key)
+        shown = picture(entry.pixels, entry.pixel_nm, alt=f"{entry.file} as it was read", simulated=self._simulated)
+        return RawView(entry, name, self._put(f"figures/{name}.svg", shown), f"../{quote(entry.file)}")
 
     def _pair(self, index: int, entry: PairEntry) -> PairView:
         name = _file_name("pair", index, f"{entry.cell}_{entry.tomogram}")

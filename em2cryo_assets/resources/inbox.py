@@ -148,6 +148,10 @@ class Inbox:
         parts += [f"{ending} {self._digests.of(file)}" for ending, file in _companions(raw.kind, raw.path).items()]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
+    def sha256(self, raw: RawFile) -> str:
+        """Checksum of a raw file's own bytes, as `sha256sum` prints it; of a folder that of all its files."""
+        return self._digests.of(raw.path)
+
     def labels_digest(self, raw: RawFile) -> str | None:
         """Version of the human labels beside a raw file; None without any."""
         return self._digests.of(raw.labels) if raw.labels is not None else None

@@ -278,6 +278,45 @@ def test_a_link_to_a_verdict_opens_it(open_report):
     page.wait_for_selector("#v-sphericity[open]")
 
 
+def test_from_the_first_screen_to_the_raw_image_behind_a_verdict_by_clicking(open_report, reports):
+    """The row, the name of a raw file in it, its picture: the third click opens the file itself."""
+    raw = reports["full"].parent / "inbox" / "sem" / "field a.png"
+    raw.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((17, 23), 90, np.uint8)).save(raw)
+    page = shown(open_report("full"))
+    page.locator("#v-sphericity summary").click()
+    page.locator("#v-sphericity").get_by_role("link", name="field-a").click()
+    article = page.locator("#raw article", has_text="inbox/sem/field a.png")
+    until(page, "[...document.querySelectorAll('#raw img')][0].naturalWidth > 0")
+    box = article.locator("img").bounding_box()
+    assert 0 <= box["y"] < 800  # in view, not below the bar
+    assert "ab" * 32 in article.inner_text()
+    with page.context.expect_page() as opening:
+        article.locator("img").click()
+    file = opening.value
+    assert file.url == raw.as_uri()
+    assert file.evaluate("[document.images[0].naturalWidth, document.images[0].naturalHeight]") == [23, 17]
+
+
+def test_the_origin_of_a_cell_and_of_a_verdict_leads_into_the_ui_wherever_that_answers(open_report):
+    page = shown(open_report("full"))
+    cell = page.locator("#cells article").first.get_by_role("link", name="cell_mesh")
+    inside = "/assets/cell_mesh?view=partitions&partition=field-a_c000"
+    assert cell.get_attribute("href") == f"http://127.0.0.1:3000{inside}"
+    address = page.get_by_label("Address of the Dagster UI")
+    address.fill("javascript:alert(1)")
+    address.press("Enter")
+    assert address.get_attribute("aria-invalid") == "true"
+    assert cell.get_attribute("href") == f"http://127.0.0.1:3000{inside}"
+    address.fill("http://127.0.0.1:3456/anything")
+    address.press("Enter")
+    assert address.get_attribute("aria-invalid") == "false"
+    assert cell.get_attribute("href") == f"http://127.0.0.1:3456{inside}"
+    assert {link.get_attribute("href") for link in page.locator(".verdict a[data-ui]", has_text="verdicts").all()} == {
+        "http://127.0.0.1:3456/assets/verdicts"
+    }
+
+
 def test_paper_shows_all_numbers_and_no_buttons(open_report):
     page = shown(open_report("full", color_scheme="dark"))
     page.evaluate("dispatchEvent(new Event('beforeprint'))")

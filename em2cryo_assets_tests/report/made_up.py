@@ -13,6 +13,7 @@ from em2cryo_assets.report.entries import (
     Cutaway,
     FusedSlice,
     PairEntry,
+    RawEntry,
     SectionEntry,
     TomogramEntry,
 )
@@ -121,6 +122,7 @@ def cell(index: int, key: str) -> CellEntry:
         cutaway=Cutaway(density(way, index, 0.09), way > 0, 20.0, (0.0, -105 * 20.0, -125 * 20.0), caption),
         slices=tuple(slices),
         notes=("Shrinkage on drying is a prior, not measured.",),
+        field="field-a",
     )
 
 
@@ -178,6 +180,11 @@ def verdict_table() -> pd.DataFrame:
     )
     table["exploratory"] = table["characteristic"] == "autocorrelation_length"
     return table
+
+
+def density_levels() -> np.ndarray:
+    """A raw picture: grey levels of a gradient."""
+    return np.tile(np.linspace(20, 230, 120).astype(np.uint8), (90, 1))
 
 
 def rate_table() -> pd.DataFrame:
@@ -281,9 +288,24 @@ def study(*, simulated: bool = True, cells: int = 3, title: str = "Demo yeast") 
                 keys[0] if keys else "",
                 "4f2a9c1d77e0b3",
                 "run-1",
-                "http://127.0.0.1:3000/assets/cell_mesh",
             ),
-            ProvenanceRow("verdicts", "", "91cc00aa11bb22", "run-2", "javascript:alert(1)"),
+            ProvenanceRow("verdicts", "", "91cc00aa11bb22", "run-2"),
+            ProvenanceRow("sem_field", "field-a", "77aa00aa11bb22", "run-1"),
+        ),
+        raw=(
+            RawEntry("sem_field", "field-a", "inbox/sem/field a.png", density_levels(), 20.0, "ab" * 32),
+            RawEntry("tem_section", "block1-00", "inbox/tem/block1-00.png", density_levels(), 10.0, "", "shown at 1/2"),
+        ),
+        rests_on=pd.DataFrame(
+            [
+                ("sphericity", "model", "cell_features", "field-a_c000", "1f" * 32),
+                ("sphericity", "model", "raw file of sem_field", "field-a", "2f" * 32),
+                ("wall_thickness", "model", "interior_atlas", "", "3f" * 32),
+                ("wall_thickness", "model", "raw file of tem_section", "block1-00", "4f" * 32),
+                ("wall_thickness", "model", "raw file of tem_section", "not-shown", "5f" * 32),
+                ("wall_thickness", "model", "labels drawn for section_labels", "block1-00", "6f" * 32),
+            ],
+            columns=["characteristic", "side", "asset", "key", "data_version"],
         ),
         left_out=(LeftOut("tem_section", "block9-01", "no pixel size: write pixel_size_nm into block9-01.png.toml"),),
         software={"em2cryo": "0.1.0"},

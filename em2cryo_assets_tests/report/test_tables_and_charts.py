@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from em2cryo_assets.report import tables
 from em2cryo_assets.report.charts import depth_chart, fractions_chart, interval_chart, number
-from em2cryo_assets.report.data import ProvenanceRow
 from em2cryo_assets.report.words import VERDICTS
 
 
@@ -85,12 +84,6 @@ def test_a_measurement_that_cannot_be_assessed_says_why(made_up):
     assert rows["Wall thickness"] == ("142.3 ± 6 nm", "")
     assert "µm³)" in rows["Cell volume (log)"][0]
     assert rows["Axial asymmetry η"] == ("–", "imposed by the estimator: axial symmetry")
-
-
-def test_only_web_links_become_links():
-    addresses = ["https://a/b", "http://127.0.0.1:3000/x", "javascript:alert(1)", "file:///etc", ""]
-    links = tables.provenance([ProvenanceRow("a", "", "d", "r", address) for address in addresses])
-    assert [bool(link) for _, link in links] == [True, True, False, False, False]
 
 
 def test_long_atlas_tables_say_what_they_leave_off():

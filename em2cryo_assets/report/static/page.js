@@ -52,6 +52,7 @@
       const still = document.getElementById("hero-still");
       crop.src = option.dataset.crop;
       still.src = option.dataset.still;
+      document.getElementById("hero-entry").href = `#${option.dataset.anchor}`;
       if (cutaway) {
         cutaway.hidden = !option.dataset.cutaway;
         if (option.dataset.cutaway) cutaway.src = option.dataset.cutaway;
@@ -116,6 +117,24 @@
         for (const key of all("[data-key]", group)) key.hidden = key.dataset.key !== button.dataset.channel;
       });
     }
+  }
+
+  // Where the Dagster UI answers.
+  const address = document.getElementById("ui-address");
+  if (address) {
+    const point = (base) => { for (const link of all("[data-ui]")) link.href = base + link.dataset.ui; };
+    const origin = () => {
+      try {
+        const given = new URL(address.value);
+        return ["http:", "https:"].includes(given.protocol) ? given.origin : null;
+      } catch { return null; }
+    };
+    address.addEventListener("change", () => {
+      const base = origin();
+      address.setAttribute("aria-invalid", String(base === null));
+      if (base !== null) { point(base); keep("ui", base); }
+    });
+    if (kept("ui")) { address.value = kept("ui"); point(origin() || address.defaultValue); }
   }
 
   // A link to a verdict opens it; paper shows everything.
