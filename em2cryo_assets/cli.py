@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from em2cryo_assets.cli_doctor import doctor
 from em2cryo_assets.cli_store import store
 from em2cryo_assets.formats.errors import InputError
 from em2cryo_assets.resources.inbox import KINDS, Kind
@@ -44,6 +45,7 @@ class _Kinds(click.Group):
         return super().resolve_command(ctx, args)
 
 
+main.add_command(doctor)
 main.add_command(store)
 
 

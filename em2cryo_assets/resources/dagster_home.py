@@ -15,11 +15,12 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import dagster as dg
+from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from em2cryo_assets.formats.errors import InputError
 
-__all__ = ["POSTGRES", "DatabaseError", "open_instance", "told_of_databases", "write_settings"]
+__all__ = ["POSTGRES", "DatabaseError", "open_instance", "reach_database", "told_of_databases", "write_settings"]
 
 POSTGRES: Final = "EM2CRYO_POSTGRES"
 """Environment variable with the address of the database, ``postgresql://user:password@host:port/name``."""
@@ -93,6 +94,37 @@ def open_instance(home: Path) -> Iterator[dg.DagsterInstance]:
         if os.environ.get(POSTGRES):
             _claim(instance, home)
         yield instance
+
+
+def reach_database(seconds: int) -> str:
+    """Connect to the database that `POSTGRES` names and let go of it again.
+
+    Parameters
+    ----------
+    seconds : int
+        How long to wait; Dagster itself would try for minutes.
+
+    Returns
+    -------
+    str
+        Host and name of the database, without user and password.
+
+    Raises
+    ------
+    InputError
+        If the address is none, or the package for Postgres is missing.
+    DatabaseError
+        If nothing answers, or it refuses.
+    """
+    address = os.environ[POSTGRES]
+    _check_address(address)
+    with told_of_databases():
+        engine = create_engine(f"{_SCHEME}://{address.partition('://')[2]}", connect_args={"connect_timeout": seconds})
+        try:
+            engine.connect().close()
+        finally:
+            engine.dispose()
+    return _shown(address)
 
 
 @contextlib.contextmanager

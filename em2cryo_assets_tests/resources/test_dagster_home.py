@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from em2cryo_assets.formats.errors import InputError
-from em2cryo_assets.resources.dagster_home import POSTGRES, DatabaseError, open_instance
+from em2cryo_assets.resources.dagster_home import POSTGRES, DatabaseError, open_instance, reach_database
 from em2cryo_assets.resources.study import open_study
 from em2cryo_assets_tests.integration.tiny_study import copied, opened, put_one_cell
 from em2cryo_assets_tests.postgres import PASSWORD, Server, postgres_server
@@ -71,6 +71,15 @@ def test_a_database_of_another_study_is_refused(
     home = open_study(tmp_path / "b").dagster_home
     with pytest.raises(DatabaseError, match=r"another study.*createdb"), open_instance(home):
         raise AssertionError("not reached")
+
+
+def test_a_database_is_reached_or_said_not_to_be_in_time(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(POSTGRES, server.url())
+    assert reach_database(5) == f"127.0.0.1:{server.port}/postgres"
+    monkeypatch.setenv(POSTGRES, server.url(password="wr0ng-wort"))
+    with pytest.raises(DatabaseError, match="password authentication failed") as told:
+        reach_database(5)
+    assert "wr0ng-wort" not in str(told.value)
 
 
 def test_no_server_and_a_wrong_password_are_told_without_it(server: Server, tmp_path: Path) -> None:
