@@ -252,8 +252,7 @@ def _human_labels(work: Work, kind: Kind, shape: tuple[int, ...]) -> NDArray[np.
     raw = work.study.inbox.require(kind, work.slug)
     if raw.labels is None:
         return None
-    highest = None if kind == "sem" else max(LABEL_NAMES)
-    return read_label_image(raw.labels, shape, highest=highest)
+    return read_label_image(raw.labels, shape, codes=None if kind == "sem" else LABEL_NAMES)
 
 
 def _renumber(labels: NDArray[np.int32], numbers: dict[int, int]) -> NDArray[np.int32]:

@@ -39,7 +39,7 @@ def label_overview(work: Work) -> None:
     _, y_nm, x_nm = image.voxel_nm
     raw = work.study.inbox.require("tomogram", work.slug)
     if raw.labels is not None:
-        drawn = read_label_image(raw.labels, density.shape[1:], highest=int(np.iinfo(np.uint16).max))
+        drawn = read_label_image(raw.labels, density.shape[1:], codes=None)
         found = OverviewLabels(drawn.astype(np.uint16))
     else:
         found = outline_cells(density[0], (y_nm, x_nm), lamella=_is_lamella(work, record))

@@ -4,6 +4,7 @@ Belongs here: the order in which pixel sizes are believed, what is not image, an
 Does not belong here: containers and tags (`formats.micrograph`), tomograms (`cryoet.mrc`), or finding cells.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,8 @@ from em2cryo_assets.formats.sem_metadata import SemMetadata
 from em2cryo_assets.formats.sidecar import Sidecar
 
 __all__ = ["CalibratedImage", "read_image", "read_label_image"]
+
+_CELL_NUMBERS: Final = range(2**16)
 
 _TOLERANCE: Final = 0.01
 _TALLEST_DATA_BAR: Final = 0.25
@@ -98,7 +101,7 @@ def read_image(path: Path, sidecar: Sidecar, *, data_bar: bool) -> CalibratedIma
     return CalibratedImage(pixels, size, source, excluded, told.tags, warnings, overlay)
 
 
-def read_label_image(path: Path, shape: tuple[int, ...], *, highest: int | None) -> NDArray[np.int32]:
+def read_label_image(path: Path, shape: tuple[int, ...], *, codes: Mapping[int, str] | None) -> NDArray[np.int32]:
     """Read labels drawn by a person: whole numbers, 0 for background.
 
     Parameters
@@ -107,8 +110,8 @@ def read_label_image(path: Path, shape: tuple[int, ...], *, highest: int | None)
         TIFF or PNG of the image's size.
     shape : tuple of int
         Shape that the labels must have.
-    highest : int or None
-        Largest code that has a meaning; None for instance numbers.
+    codes : mapping of int to str, or None
+        Names of the codes that have a meaning; None for numbers of cells, up to 65,535.
 
     Raises
     ------
@@ -116,12 +119,15 @@ def read_label_image(path: Path, shape: tuple[int, ...], *, highest: int | None)
         If they cannot be read, have another size, or hold impossible values.
     """
     labels = read_raw_image(path).pixels
-    if labels.ndim != 2 or labels.shape != shape:
+    if labels.ndim != 2:
+        raise InputError(path, "the labels are a colour picture.", "save them as grey: one whole number a pixel.")
+    if labels.shape != shape:
         raise InputError(path, f"the labels have shape {labels.shape}, the image {shape}.", "export them unscaled.")
     if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
         raise InputError(path, "labels must be whole numbers from 0.", "save them as 8- or 16-bit integers.")
-    if highest is not None and int(labels.max()) > highest:
-        raise InputError(path, f"label {int(labels.max())} has no meaning.", f"use 0 to {highest}.")
+    if int(labels.max()) not in (_CELL_NUMBERS if codes is None else codes):
+        known = "0 to 65535" if codes is None else ", ".join(f"{code} {name}" for code, name in codes.items())
+        raise InputError(path, f"label {int(labels.max())} has no meaning.", f"use {known}.")
     return labels.astype(np.int32)
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 from em2cryo_assets.formats.errors import InputError
 from em2cryo_assets.formats.image import read_image, read_label_image
 from em2cryo_assets.formats.sidecar import Sidecar
+from em2cryo_assets.vocabulary import LABEL_NAMES
 from em2cryo_assets_tests.formats.drawn import blobs, with_data_bar, with_plain_bar
 
 _REFERENCE = os.environ.get("EM2CRYO_REFERENCE_DATA")
@@ -283,11 +284,14 @@ def test_labels_keep_their_numbers_also_in_a_palette(tmp_path: Path) -> None:
     picture = Image.fromarray(labels).convert("P")
     picture.putpalette([5, 6, 7] * 256)
     picture.save(tmp_path / "a.png")
-    np.testing.assert_array_equal(read_label_image(tmp_path / "a.png", (48, 64), highest=7), labels)
-    with pytest.raises(InputError, match="label 6 has no meaning"):
-        read_label_image(tmp_path / "a.png", (48, 64), highest=5)
+    np.testing.assert_array_equal(read_label_image(tmp_path / "a.png", (48, 64), codes=LABEL_NAMES), labels)
+    with pytest.raises(InputError, match="label 6 has no meaning. Remedy: use 0 resin, 1 cell"):
+        read_label_image(tmp_path / "a.png", (48, 64), codes={0: "resin", 1: "cell"})
     with pytest.raises(InputError, match="shape"):
-        read_label_image(tmp_path / "a.png", (64, 48), highest=None)
+        read_label_image(tmp_path / "a.png", (64, 48), codes=None)
+    picture.convert("RGB").save(tmp_path / "a.png")
+    with pytest.raises(InputError, match="a colour picture"):
+        read_label_image(tmp_path / "a.png", (48, 64), codes=LABEL_NAMES)
 
 
 # ---- real files -------------------------------------------------------------------------------------------
