@@ -1,5 +1,6 @@
 """What the code location promises to Dagster and to those who look at it there."""
 
+import re
 import subprocess
 import sys
 
@@ -61,6 +62,10 @@ def test_an_asset_says_what_it_is_and_whose(name: str) -> None:
     assert spec.group_name
     assert spec.owners
     assert spec.kinds
+    assert spec.tags["em2cryo/microscopy"] in {"sem", "tem", "cryo-et", "sem-tem-and-cryo-et", "all"}
+    words = re.findall(r"[A-Za-z]+", spec.description)
+    assert len(words) >= 8  # a sentence, and none of a programmer's words in it
+    assert not {"partition", "dataframe", "array", "parquet", "zarr", "tensor"} & {word.lower() for word in words}
     if name == "cell_view":  # logged by the run of cell_masks, so nothing of its own can change version
         assert not GRAPH.get(dg.AssetKey(name)).is_materializable
     else:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from em2cryo_assets.assets.exports import TABLES
+from em2cryo_assets.assets.exports import INNER_TABLES, TABLES
 from em2cryo_assets.compare.dictionary import dictionary_of
 
 PATH = Path(__file__).parents[1] / "docs" / "tables.md"
@@ -15,12 +15,17 @@ UTF-8 with a byte-order mark, commas, decimal points, all digits, nothing where 
 study are copied to `report/tables/` as `<asset>-<file>.csv`. Lengths are nm, volumes µm³, where a column does not say
 otherwise.
 """
+_BETWEEN = """# Tables between stages
+
+These are handed from stage to stage as Parquet only; the Dagster UI shows them with their columns.
+"""
 
 
 def dictionary() -> str:
     """The whole file."""
     parts = [dictionary_of(f"{t.asset}: `{t.file}.csv`", t.row, t.schema) for t in TABLES]
-    return "\n".join([_INTRODUCTION, *parts])
+    inner = [dictionary_of(f"{t.asset}: `{t.file}.parquet`", t.row, t.schema) for t in INNER_TABLES]
+    return "\n".join([_INTRODUCTION, *parts, _BETWEEN, *inner])
 
 
 if __name__ == "__main__":

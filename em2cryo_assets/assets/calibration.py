@@ -12,11 +12,13 @@ from typing import Any
 import pandas as pd
 
 from em2cryo_assets import checks
+from em2cryo_assets.assets.exports import describe, meanings
 from em2cryo_assets.assets.pictures import table
 from em2cryo_assets.assets.records import read_record, write_record
 from em2cryo_assets.assets.stage import Work, stage_asset
 from em2cryo_assets.compare.calibration import judged_studies, rates
 from em2cryo_assets.compare.calibration_pool import RELEASED, read_pool
+from em2cryo_assets.compare.inner_tables import RATES
 from em2cryo_assets.compare.known_answers import Sizes
 from em2cryo_assets.store.tables import read_table, write_table
 
@@ -46,14 +48,15 @@ def verdict_calibration(work: Work) -> None:
         judged = judged_studies(
             read_pool(), sizes, settings.calibration_studies, seed=settings.seed, spread=_logged(work)
         )
-        for name, made in zip(_TABLES, (judged, rates(judged)), strict=True):
-            write_table(work.folder / name, made)
+        for name, made, schema in zip(_TABLES, (judged, rates(judged)), (None, RATES), strict=True):
+            write_table(work.folder / name, made, schema)
     write_record(work.folder, asked)
     found = read_table(work.folder / "rates.parquet")
     shown = ["characteristic", "answer", "fake", "studies", "n_captured", "n_approximated", "n_missed", "asked", "kept"]
     work.parameters |= asked
+    describe(work, RATES)
     work.metadata |= {
-        "rates": table(found[shown]),
+        "rates": table(found[shown], meaning=meanings(RATES)),
         "sizes": ", ".join(f"{name} {value}" for name, value in asdict(sizes).items()),
         "pool": "SIMULATED: the answers are known because all units are simulated",
         **{f"n_{kept}": int((found["kept"] == kept).sum()) for kept in ("yes", "no", "undecided")},

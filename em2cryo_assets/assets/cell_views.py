@@ -36,6 +36,7 @@ cell_view = dg.AssetSpec(
     description="One cell of a field: crop, visible mask, occluded fraction. Recorded by the run of cell_masks "
     "that found it, and only when the cell changed.",
     kinds={"image", "zarr"},
+    tags={"em2cryo/microscopy": "sem"},
     owners=["team:em2cryo"],
     # No dependency on cell_masks is declared: the daemon would ask for all cells of all fields.
     metadata={"made_by": "cell_masks"},

@@ -13,19 +13,21 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from em2cryo_assets import checks
-from em2cryo_assets.assets.exports import export, meanings
+from em2cryo_assets.assets.exports import describe, export, meanings
 from em2cryo_assets.assets.measured import measured_image
 from em2cryo_assets.assets.overviews import measure_overview
 from em2cryo_assets.assets.pictures import pictures, table
 from em2cryo_assets.assets.records import read_record, write_record
 from em2cryo_assets.assets.stage import Work, stage_asset
-from em2cryo_assets.assets.tracing import by_asset, traced
+from em2cryo_assets.assets.tracing import BY_ASSET, by_asset, traced
 from em2cryo_assets.compare.descriptors import tomogram_measurements
+from em2cryo_assets.compare.inner_tables import PAIR_VECTORS
 from em2cryo_assets.compare.pairs import compare_pair
 from em2cryo_assets.compare.record import SLAB_MODALITIES, WHOLE_CELL_MODALITIES, TomogramRecord, why_not_comparable
 from em2cryo_assets.compare.rests_on import rests_on
 from em2cryo_assets.compare.table import comparison_table as tabulate
 from em2cryo_assets.compare.tables import COMPARISON_TABLE, MEASUREMENTS, RESTS_ON, VERDICTS
+from em2cryo_assets.compare.verdicts import VERDICTS as KINDS
 from em2cryo_assets.compare.verdicts import verdicts as judge
 from em2cryo_assets.cryoet.arcs import WallArc, fit_wall_arc, wall_thickness
 from em2cryo_assets.cryoet.labels import damaged_planes
@@ -123,7 +125,10 @@ def tomogram_features(work: Work) -> None:
     write_record(work.folder, content)
     work.parameters["pairable"] = pairable
     work.metadata |= {
-        "features": table(frame[["characteristic", "value", "sd", "unit_of_measure", "assessable", "reason"]]),
+        "features": table(
+            frame[["characteristic", "value", "sd", "unit_of_measure", "assessable", "reason"]],
+            meaning=meanings(MEASUREMENTS),
+        ),
         "pairable": pairable,
     }
     if modality in SLAB_MODALITIES and labels.any():
@@ -196,7 +201,8 @@ def comparison(work: Work) -> None:
         seed=work.study.settings.seed,
         device=work.compute.torch_device(),
     )
-    write_table(work.folder / "vectors.parquet", vectors)
+    write_table(work.folder / "vectors.parquet", vectors, PAIR_VECTORS)
+    describe(work, PAIR_VECTORS)
     voxel_nm = tuple(float(v) for v in slabs.pop("voxel_nm"))
     for part, slab in slabs.items():
         write_image(work.folder / f"{part}.ome.zarr", slab, voxel_nm=voxel_nm, name=f"{work.slug} {part}")
@@ -205,7 +211,11 @@ def comparison(work: Work) -> None:
     work.metadata |= {
         **pictures(shown, "pseudo-3D cell; the same degraded; tomogram", simulated=work.simulated),
         "descriptors": ", ".join(sorted(vectors["characteristic"].unique())) if len(vectors) else "none",
+        "n_descriptors": int(vectors["characteristic"].nunique()),
     }
+    order = vectors[(vectors["characteristic"] == "contrast_order") & (vectors["variant"] == "model")]["value"]
+    if len(order):
+        work.metadata["kendall_tau_of_contrasts"] = float(order.iloc[0])
 
 
 _MEASURED_BY = ("comparison_table", "cell_features", "tomogram_features", "interior_atlas", "comparison")
@@ -238,8 +248,10 @@ def comparison_table(work: Work) -> None:
     counts = ["characteristic", "unit", "estimate_model", "estimate_reference", "n_sem", "n_tem", "n_cryo", "reason"]
     work.metadata |= {
         "rows": table(frame[counts], meaning=meanings(COMPARISON_TABLE)),
-        "rests_on": table(by_asset(behind), rows=200),
+        "rests_on": table(by_asset(behind), rows=200, meaning=BY_ASSET),
         "left_out": ", ".join(left_out) or "none",
+        "n_compared": int((frame["cause"] == "").sum()),
+        **{f"{name}_most": int(frame[name].max()) for name in ("n_sem", "n_tem", "n_cryo")},
     }
     work.check("table_schema", *_against(COMPARISON_TABLE, frame))
 
@@ -256,10 +268,10 @@ def verdicts(work: Work) -> None:
     )
     write_table(work.folder / "verdicts.parquet", frame)
     export(work, "verdicts", frame, VERDICTS)
-    counts = frame["verdict"].value_counts()
+    counts = frame["verdict"].value_counts().reindex(list(KINDS), fill_value=0)
     work.metadata |= {
         "verdicts": table(frame[["characteristic", "verdict", "reason", "n", "interval"]], meaning=meanings(VERDICTS)),
-        "rests_on": table(by_asset(read_table(source.path / "rests_on.parquet")), rows=200),
+        "rests_on": table(by_asset(read_table(source.path / "rests_on.parquet")), rows=200, meaning=BY_ASSET),
         **{f"made_by_{name}": dg.MetadataValue.asset(dg.AssetKey(name)) for name in _MEASURED_BY},
         **{f"n_{str(verdict).replace(' ', '_')}": int(count) for verdict, count in counts.items()},
     }

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from em2cryo_assets import checks
-from em2cryo_assets.assets.exports import export
+from em2cryo_assets.assets.exports import export, meanings
 from em2cryo_assets.assets.measured import measured_image
 from em2cryo_assets.assets.pictures import table
 from em2cryo_assets.assets.records import read_record
@@ -29,7 +29,11 @@ def limitations(work: Work) -> None:
     write_table(work.folder / "limitations.parquet", frame, LIMITATIONS)
     export(work, "limitations", frame, LIMITATIONS)
     work.metadata |= {
-        "limitations": table(frame[["bound", "concerns", "quantity", "value", "unit", "would_move_it", "value_then"]]),
+        "limitations": table(
+            frame[["bound", "concerns", "quantity", "value", "unit", "would_move_it", "value_then"]],
+            meaning=meanings(LIMITATIONS),
+        ),
+        "n_bounds": len(frame),
         "bounds": ", ".join(dict.fromkeys(frame["bound"])) or "none: nothing has been measured",
     }
     work.check("every_bound_has_a_way_out", bool((frame["would_move_it"] != "").all()), f"{len(frame)} bounds.")

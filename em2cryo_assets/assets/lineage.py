@@ -83,6 +83,15 @@ class Stage:
     kinds: tuple[str, ...] = ()
     on_request: bool = False
 
+    @property
+    def tags(self) -> dict[str, str]:
+        """Tags in the Dagster UI: the microscopy that its keys come from, to filter the catalogue by."""
+        return {"em2cryo/microscopy": _MICROSCOPY[self.key_set]} if self.key_set else {"em2cryo/microscopy": "all"}
+
+
+_MICROSCOPY: Final[MappingProxyType[KeySet, str]] = MappingProxyType(
+    {"fields": "sem", "cells": "sem", "sections": "tem", "tomograms": "cryo-et", "pairs": "sem-tem-and-cryo-et"}
+)
 
 _IN_ORDER = (
     Stage(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from em2cryo_assets import checks
 from em2cryo_assets.assets.cell_views import number_cells, publish_views
+from em2cryo_assets.assets.exports import describe, meanings
 from em2cryo_assets.assets.learned import MASK_WEIGHTS, SECTION_WEIGHTS, TOMOGRAM_WEIGHTS
 from em2cryo_assets.assets.measured import measured_image
 from em2cryo_assets.assets.overviews import label_overview
@@ -24,10 +25,12 @@ from em2cryo_assets.formats.image import read_label_image
 from em2cryo_assets.report.raster import colour_codes, grey
 from em2cryo_assets.resources.inbox import Kind
 from em2cryo_assets.sem.masks import cell_records
+from em2cryo_assets.sem.tables import FIELD_CELLS
 from em2cryo_assets.store.images import read_image, read_labels, write_image
 from em2cryo_assets.store.tables import write_table
 from em2cryo_assets.tem.measure import measure_section
 from em2cryo_assets.tem.profiles import SectionLabels
+from em2cryo_assets.tem.tables import SECTION_TABLES
 from em2cryo_assets.vocabulary import LABEL_NAMES, LABELS, SLAB_MODALITIES
 
 __all__ = ["cell_masks", "section_labels", "tomogram_labels"]
@@ -56,7 +59,8 @@ def cell_masks(work: Work) -> None:
         work.folder / "masks.ome.zarr", image, voxel_nm=(side, side), name=work.slug, labels={"cells": numbered},
         chunk=512,
     )  # fmt: skip
-    write_table(work.folder / "cells.parquet", records)
+    write_table(work.folder / "cells.parquet", records, FIELD_CELLS)
+    describe(work, FIELD_CELLS)
     write_record(work.folder, {"human": drawn is not None, "next_number": next_number, "pixel_size_nm": side})
     cells = publish_views(work, image, numbered, records, read_record(field))
     work.parameters |= {"cells": cells, "human": drawn is not None}
@@ -66,7 +70,7 @@ def cell_masks(work: Work) -> None:
         "cells_found": len(cells),
         "cells_comparable": comparable,
         "drawn_by": "a person" if drawn is not None else work.study.settings.segmenter,
-        "cells": table(records),
+        "cells": table(records, meaning=meanings(FIELD_CELLS)),
     }
     said = f"{len(cells)} cells, {comparable} of them whole enough to be compared."
     if not cells:
@@ -129,7 +133,10 @@ def section_labels(work: Work) -> None:
     count = int(profiles.max(initial=0))
     if count:
         for name, frame in measure_section(labels, profiles, density, side, thickness).items():
-            write_table(work.folder / f"{name}.parquet", frame)
+            write_table(work.folder / f"{name}.parquet", frame, SECTION_TABLES[name])
+            if name == "areas":
+                describe(work, SECTION_TABLES[name])
+                work.metadata["areas"] = table(frame, meaning=meanings(SECTION_TABLES[name]))
     sidecar = record["sidecar"]
     write_record(
         work.folder,

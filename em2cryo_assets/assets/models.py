@@ -4,6 +4,8 @@ Belongs here: `phantom_cells`, and `simulated_study`, which is made on request o
 Does not belong here: how a simulated cell or its pictures come about (`phantom`).
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
@@ -60,7 +62,7 @@ def phantom_cells(work: Work) -> None:
     work.metadata |= {
         **pictures([_sheet(panels[:_SHOWN])], caption, simulated=True),
         "cells": len(frame),
-        "truth": table(frame),
+        "truth": table(frame, meaning=_TRUTH),
     }
     off = float((frame["voxel_volume_um3"] / frame["volume_um3"] - 1.0).abs().max())
     said = f"The voxels of each cell fill the volume of its scene within {off:.2%} (at most 1 % is allowed)."
@@ -150,6 +152,22 @@ def _as_tall(panel: NDArray[np.uint8], height: int = 256) -> NDArray[np.uint8]:
     """A grey panel at a given height, so that a small picture is not lost beside a large one."""
     width = round(panel.shape[1] * height / panel.shape[0])
     return np.asarray(Image.fromarray(panel).resize((width, height)))
+
+
+_TRUTH: Mapping[str, str] = MappingProxyType(
+    {
+        "cell": "number of the simulated cell",
+        "seed": "the same seed gives the same cell",
+        "volume_um3": "its volume, µm³",
+        "wall_thickness_nm": "thickness of its wall, nm",
+        "longest_over_shortest_axis": "length of its longest semi-axis over that of the shortest",
+        "budded": "whether it carries a bud",
+        "shrink": "share of every length that drying left in its SEM image",
+        **{f"share_{name}": f"share of the volume that is {name.replace('_', ' ')}" for name in LABELS},
+        "voxel_volume_um3": "volume of its voxels, µm³",
+    }
+)
+"""What is known of a simulated cell, by column."""
 
 
 def _truth_row(one: Portrait) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from em2cryo_assets.assets.exports import export
+from em2cryo_assets.assets.exports import export, meanings
 from em2cryo_assets.assets.pictures import outlined, pictures, table
 from em2cryo_assets.assets.records import read_record, write_record
 from em2cryo_assets.assets.stage import Work
@@ -96,7 +96,9 @@ def measure_overview(work: Work) -> None:
     shown = frame[frame["assessable"]] if frame["assessable"].any() else frame
     work.parameters["pairable"] = False
     work.metadata |= {
-        "features": table(shown[["characteristic", "unit", "value", "assessable", "reason"]]),
+        "features": table(
+            shown[["characteristic", "unit", "value", "assessable", "reason"]], meaning=meanings(MEASUREMENTS)
+        ),
         "pairable": False,
         "why_not_comparable": why_not,
     }

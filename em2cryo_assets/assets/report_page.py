@@ -9,6 +9,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from importlib.metadata import version
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -19,7 +20,7 @@ from em2cryo_assets.assets.comparison import arc_numbers, read_wall_arc, tomogra
 from em2cryo_assets.assets.exports import TABLES
 from em2cryo_assets.assets.lineage import STAGES
 from em2cryo_assets.assets.measured import measured_image
-from em2cryo_assets.assets.pictures import windowed
+from em2cryo_assets.assets.pictures import pictures, table, windowed
 from em2cryo_assets.assets.raw_pictures import raw_entries
 from em2cryo_assets.assets.records import read_record
 from em2cryo_assets.assets.stage import Work, stage_asset
@@ -36,7 +37,9 @@ from em2cryo_assets.report.entries import (
     SectionEntry,
     TomogramEntry,
 )
+from em2cryo_assets.report.figures import still_of_mesh
 from em2cryo_assets.report.page import write_report
+from em2cryo_assets.report.raster import grey
 from em2cryo_assets.store.images import read_image, read_labels
 from em2cryo_assets.store.meshes import read_mesh
 from em2cryo_assets.store.publish import Artifact
@@ -44,6 +47,7 @@ from em2cryo_assets.store.tables import read_table, write_csv
 
 __all__ = ["report"]
 
+_LEFT_OUT = {"asset": "the asset it did not pass", "key": "which", "reason": "why"}
 _MOST_CELLS = 20
 _MOST_PAIRS = 8
 
@@ -82,7 +86,22 @@ def report(work: Work) -> None:
         "cells": len(data.cells),
         "tomograms": len(data.tomograms),
         "pairs": len(data.pairs),
+        "size_mb": sum(one.stat().st_size for one in target.rglob("*") if one.is_file()) / 1e6,
+        **_thumbnail(data),
     }
+
+
+def _thumbnail(data: ReportData) -> dict[str, dg.MetadataValue[Any]]:
+    """A cell as imaged and as a mesh beside a pair of slabs; where there is neither, why."""
+    panels = [still_of_mesh(one.mesh)[0] for one in data.cells if one.mesh is not None][:1]
+    panels += [one.crop for one in data.cells][:1]
+    panels += [grey(slab) for one in data.pairs[:1] for slab in (one.after, one.tomogram_slab)]
+    if panels:
+        return pictures(
+            panels, "mesh; SEM; model slab degraded; tomogram. Not one scale, not one cell.", simulated=data.simulated
+        )
+    left_out = pd.DataFrame([vars(one) for one in data.left_out], columns=list(_LEFT_OUT))
+    return {"left_out": table(left_out, meaning=_LEFT_OUT)}
 
 
 def _tables(work: Work) -> None:

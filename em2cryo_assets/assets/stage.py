@@ -145,6 +145,7 @@ def stage_asset(
             code_version=stage.code_version,
             description=stage.description,
             kinds=set(stage.kinds),
+            tags=stage.tags,
             owners=["team:em2cryo"],
             check_specs=checks,
             config_schema=dict(config or {}),

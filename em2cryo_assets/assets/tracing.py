@@ -3,6 +3,8 @@
 Belongs here: walking the provenance upstream. Does not belong here: which keys a row rests on (`compare.rests_on`).
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 import pandas as pd
@@ -12,7 +14,16 @@ from em2cryo_assets.compare.tables import RESTS_ON
 from em2cryo_assets.partitions import pair_key
 from em2cryo_assets.store.provenance import InputRef
 
-__all__ = ["by_asset", "traced"]
+__all__ = ["BY_ASSET", "by_asset", "traced"]
+
+BY_ASSET: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        **{name: str(RESTS_ON.columns[name].description) for name in ("characteristic", "side", "asset")},
+        "count": "how many keys",
+        "keys": "each key with the start of its data version",
+    }
+)
+"""What the columns of `by_asset` mean."""
 
 _FROM_PEOPLE: Final = {"inbox": "raw file of", "human_labels": "labels drawn for"}
 _NOT_IN_SHAPES: Final = frozenset({("cell_features", "fused_volume"), ("cell_features", "interior_atlas")})

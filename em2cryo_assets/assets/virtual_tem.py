@@ -8,11 +8,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from em2cryo_assets import checks
-from em2cryo_assets.assets.exports import export
+from em2cryo_assets.assets.exports import export, meanings
 from em2cryo_assets.assets.measured import measured_image
 from em2cryo_assets.assets.pictures import pictures, table
 from em2cryo_assets.assets.records import read_record
 from em2cryo_assets.assets.stage import Work, stage_asset
+from em2cryo_assets.compare.inner_tables import EDGES
 from em2cryo_assets.compare.tables import VIRTUAL_TEM
 from em2cryo_assets.compare.virtual_tem import (
     EDGE_COLUMNS,
@@ -46,7 +47,7 @@ def virtual_tem(work: Work) -> None:
     thickness = float(np.median([row["thickness_nm"] for row in sections])) if sections else float("nan")
     virtual, projected = _tomograms(work, thickness) if sections else ([], [])
     edges = pd.DataFrame([*sections, *virtual], columns=list(EDGE_COLUMNS))
-    write_table(work.folder / "edges.parquet", edges)
+    write_table(work.folder / "edges.parquet", edges, EDGES)
     frame = virtual_tem_table(edges)
     write_table(work.folder / "virtual_tem.parquet", frame, VIRTUAL_TEM)
     export(work, "virtual_tem", frame, VIRTUAL_TEM)
@@ -54,8 +55,9 @@ def virtual_tem(work: Work) -> None:
     caption = f"TEM sections; tomograms projected through {thickness:.0f} nm"
     work.metadata |= {
         **(pictures(panels, caption, simulated=work.simulated) if panels else {}),
-        "rows": table(frame[["sentence", "control", "n_tem", "n_cryo", "low", "high"]]),
-        "edges": table(edges),
+        "rows": table(frame[["sentence", "control", "n_tem", "n_cryo", "low", "high"]], meaning=meanings(VIRTUAL_TEM)),
+        "edges": table(edges, meaning=meanings(EDGES)),
+        **{f"n_{kind.replace(' ', '_')}": int((edges["kind"] == kind).sum()) for kind in (SECTION, VIRTUAL)},
     }
     permuted = edges["permuted_in_order"].dropna().astype(bool)
     fakes, tried = int(permuted.sum()), len(permuted)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from em2cryo_assets import checks
 from em2cryo_assets.assets.atlas_files import read_atlas, write_atlas
-from em2cryo_assets.assets.exports import column_schema, export, meanings
+from em2cryo_assets.assets.exports import describe, export, meanings
 from em2cryo_assets.assets.fused_files import write_fused
 from em2cryo_assets.assets.pictures import pictures, table
 from em2cryo_assets.assets.records import read_record, write_record
@@ -21,6 +21,7 @@ from em2cryo_assets.fusion.budget import check_budget
 from em2cryo_assets.fusion.cutaway import cutaway
 from em2cryo_assets.fusion.features import DRIED_LINEAR, expected_depth, expected_volumes
 from em2cryo_assets.fusion.plan import plan_fusion
+from em2cryo_assets.fusion.tables import EXPECTED_DEPTH, EXPECTED_VOLUMES
 from em2cryo_assets.fusion.volume import fuse
 from em2cryo_assets.geometry.mesh import volume_um3
 from em2cryo_assets.report.raster import colour_codes, grey
@@ -58,11 +59,11 @@ def interior_atlas(work: Work) -> None:
     work.fallbacks += atlas.warnings
     fractions = atlas.tables["fractions"]
     total = float(fractions["v_v"].sum())
+    describe(work, ATLAS_TABLES["fractions"])
     work.metadata |= {
         **(pictures(shown, "typical section; its labels", simulated=work.simulated) if shown else {}),
         "fractions": table(fractions, meaning=meanings(ATLAS_TABLES["fractions"])),
         "wall": table(atlas.tables["wall"], meaning=meanings(ATLAS_TABLES["wall"])),
-        "dagster/column_schema": column_schema(ATLAS_TABLES["fractions"]),
         "sections": len(sections),
         "independent_cells": len({m.unit for m in meta.values()}),
         "left_out": ", ".join(k for k in work.snapshot.keys("sections") if k not in sections) or "none",
@@ -188,7 +189,10 @@ def cell_features(work: Work) -> None:
     comparable = not view["why_not_comparable"]
     work.parameters["comparable"] = comparable
     work.metadata |= {
-        "features": table(frame[["characteristic", "value", "unit_of_measure", "assessable", "reason"]]),
+        "features": table(
+            frame[["characteristic", "value", "unit_of_measure", "assessable", "reason"]],
+            meaning=meanings(MEASUREMENTS),
+        ),
         "volume_um3": volume_um3(mesh),
         "comparable": comparable,
     }
@@ -202,12 +206,12 @@ def _attach_atlas(work: Work, mesh_um3: float, inradius_nm: float) -> None:
     atlas = read_atlas(source).atlas
     volumes = expected_volumes(atlas, mesh_um3, work.study.settings.seed)
     depth = expected_depth(atlas, inradius_nm)
-    write_table(work.folder / "expected_volumes.parquet", volumes)
-    write_table(work.folder / "expected_depth.parquet", depth)
+    write_table(work.folder / "expected_volumes.parquet", volumes, EXPECTED_VOLUMES)
+    write_table(work.folder / "expected_depth.parquet", depth, EXPECTED_DEPTH)
     mean, sd = DRIED_LINEAR
     work.fallbacks.append(f"Living sizes assume that drying left {mean:g} ± {sd:g} of every length.")
     work.metadata |= {
-        "expected_volumes": table(volumes),
-        "expected_depth": table(depth),
+        "expected_volumes": table(volumes, meaning=meanings(EXPECTED_VOLUMES)),
+        "expected_depth": table(depth, meaning=meanings(EXPECTED_DEPTH)),
         "expected_of": "the population of the TEM sections, in a cell of this shape; nothing was seen inside this cell",
     }

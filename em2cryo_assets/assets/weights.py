@@ -5,9 +5,10 @@ the assets themselves (`assets.learned`), how a network is trained or judged.
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import dagster as dg
 import pandas as pd
@@ -19,6 +20,37 @@ from em2cryo_assets.learning.trained import Trainer
 from em2cryo_assets.store.tables import read_table, write_table
 
 __all__ = ["Network", "publish_weights"]
+
+_MEANING: Mapping[str, str] = MappingProxyType(
+    {
+        "segmenter": "the network, or the way without training that it is compared with",
+        "figure": "what is counted on held-out simulated fields",
+        "threshold": "least overlap (IoU) at which a cell counts as found; 0: of none",
+        "value": "the figure",
+        "low": "lower end of its 95 % interval, by a bootstrap over fields",
+        "high": "upper end",
+        "n": "cells behind it",
+        "set": "which held-out simulated images",
+        "labeller": "the network, or the way without training that it is compared with",
+        "label": "part of the cell",
+        "dice": "overlap with the truth: 0 none, 1 complete",
+        "dice_low": "lower end of its interval, by a bootstrap",
+        "dice_high": "upper end",
+        "area_bias": "labelled area over the true area, minus 1",
+        "volume_bias": "labelled volume over the true volume, minus 1",
+        "sections": "sections behind it",
+        "tomograms": "tomograms behind it",
+    }
+)
+_LOSSES: Mapping[str, str] = MappingProxyType(
+    {
+        "step": "step of the training",
+        "loss": "what was minimised: the weighted sum of the parts",
+        **{name: f"part of the loss: {name}" for name in ("boundary", "distance", "foreground", "neck", "offset")},
+        **{name: f"part of the loss: {name}" for name in ("labels", "dice", "seam")},
+        "rate": "learning rate",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -105,8 +137,8 @@ def publish_weights(work: Work, network: Network) -> pd.DataFrame:
         "origin": origin,
         "steps": len(curve),
         "loss": float(curve["loss"].tail(50).mean()),
-        "validation": table(validation),
-        "curve": table(curve.iloc[:: max(1, len(curve) // 40)]),
+        "validation": table(validation, meaning=_MEANING),
+        "curve": table(curve.iloc[:: max(1, len(curve) // 40)], meaning={**_MEANING, **_LOSSES}),
     }
     return validation
 
