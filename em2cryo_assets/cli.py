@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from em2cryo_assets.cli_doctor import doctor
+from em2cryo_assets.cli_export import export
 from em2cryo_assets.cli_store import store
 from em2cryo_assets.formats.errors import InputError
 from em2cryo_assets.resources.inbox import KINDS, Kind
@@ -46,6 +47,7 @@ class _Kinds(click.Group):
 
 
 main.add_command(doctor)
+main.add_command(export)
 main.add_command(store)
 
 

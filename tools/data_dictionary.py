@@ -17,7 +17,8 @@ otherwise.
 """
 _BETWEEN = """# Tables between stages
 
-These are handed from stage to stage as Parquet only; the Dagster UI shows them with their columns.
+These are handed from stage to stage as Parquet only; the Dagster UI shows them with their columns. `em2cryo export` writes
+them, too, as both, with the rows of all keys in one table and their key in the first column.
 """
 
 

@@ -8,7 +8,6 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from importlib.metadata import version
 from typing import Any
 
 import dagster as dg
@@ -20,11 +19,11 @@ from em2cryo_assets.assets.comparison import arc_numbers, read_wall_arc, tomogra
 from em2cryo_assets.assets.exports import TABLES
 from em2cryo_assets.assets.lineage import STAGES
 from em2cryo_assets.assets.measured import measured_image
+from em2cryo_assets.assets.methods import methods
 from em2cryo_assets.assets.pictures import pictures, table, windowed
 from em2cryo_assets.assets.raw_pictures import raw_entries
 from em2cryo_assets.assets.records import read_record
 from em2cryo_assets.assets.stage import Work, stage_asset
-from em2cryo_assets.compare.methods_text import MethodsFacts, methods_paragraph
 from em2cryo_assets.compare.trust import trust
 from em2cryo_assets.partitions import field_of_cell, split_pair_key
 from em2cryo_assets.report.data import LeftOut, ProvenanceRow, ReportData, TextBlock
@@ -129,23 +128,7 @@ def _virtual(work: Work) -> pd.DataFrame:
 
 
 def _paragraph(work: Work) -> TextBlock:
-    settings = work.study.settings
-    meshes = [read_record(artifact) for artifact in work.all("cell_mesh").values()]
-    shown = (artifact for name in STAGES for artifact in work.all(name).values())
-    calibration = work.maybe("verdict_calibration")
-    facts = MethodsFacts(
-        version=version("em2cryo-assets"),
-        simulated=work.simulated,
-        seed=settings.seed,
-        segmenter=settings.segmenter,
-        surfaces=sorted({record["method"] for record in meshes}),
-        imposed=sorted({text for record in meshes for text in record["imposed"]}),
-        pairs=len(work.all("comparison")),
-        pairs_per_tomogram=settings.pairs_per_tomogram,
-        calibration_studies=0 if calibration is None else int(read_record(calibration)["studies"]),
-        assumed=sum(bool(artifact.provenance.fallbacks) for artifact in shown),
-    )
-    said = methods_paragraph(read_table(work.one("verdicts").path / "verdicts.parquet"), facts)
+    said = methods(work.study.settings, work.all, simulated=work.simulated)
     return TextBlock("", said.en, "", said.ko)
 
 

@@ -156,6 +156,13 @@ class Inbox:
         """Version of the human labels beside a raw file; None without any."""
         return self._digests.of(raw.labels) if raw.labels is not None else None
 
+    def belongings(self, raw: RawFile) -> dict[Path, str]:
+        """What lies beside a raw file, by path: ``sidecar``, ``labels`` or ``companion``."""
+        found = {raw.sidecar: "sidecar"} if raw.sidecar.is_file() else {}
+        if raw.labels is not None:
+            found[raw.labels] = "labels"
+        return found | dict.fromkeys(_companions(raw.kind, raw.path).values(), "companion")
+
     def simulated(self) -> bool | None:
         """Whether the study's raw files are simulated; None while it has none.
 

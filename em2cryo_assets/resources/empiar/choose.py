@@ -174,13 +174,14 @@ def sidecar_of(entry: Entry, path: str, url_path: str, header: VolumeHeader) -> 
     It holds nothing that changes with each update of the entry, so that an unchanged file stays what it was.
     """
     imageset = imageset_of(entry, path)
+    data = f"Data doi {entry.doi}" if entry.doi else ""
     return {
         "source": f"{entry.id} {url_path}",
         "modality": modality_of(entry, imageset),
         "voxel_size_nm": _voxel_of(imageset, header),
         "denoised": True if _DENOISED.search(path) else None,
         "licence": entry.licence or None,
-        "notes": ". ".join(filter(None, (entry.title.rstrip("."), entry.citation))) or None,
+        "notes": ". ".join(filter(None, (entry.title.rstrip("."), entry.citation, data))) or None,
     }
 
 

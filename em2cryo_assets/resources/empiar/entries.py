@@ -62,12 +62,15 @@ class Entry(ArchiveEntry):
         First publication, in one line; empty if there is none.
     licence : str
         Empty if not said.
+    doi : str
+        Of the entry itself; empty if not said.
     """
 
     experiment_type: str = ""
     imagesets: tuple[ImageSet, ...] = ()
     citation: str = ""
     licence: str = ""
+    doi: str = ""
 
 
 def parse_entry(entry: str, answer: Any) -> Entry:
@@ -103,6 +106,7 @@ def parse_entry(entry: str, answer: Any) -> Entry:
         imagesets=tuple(_imageset(one) for one in fields.each("imagesets")),
         citation=next((text for one in fields.each("citation") if (text := _citation(one))), ""),
         licence=fields.text("licence") or fields.text("license"),
+        doi=fields.text("entry_doi").removeprefix("doi:"),
     )
 
 

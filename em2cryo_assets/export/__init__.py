@@ -1,0 +1,1 @@
+"""A study as a folder to publish: raw files, tables, meshes, parameters, citation. Reads the store, computes nothing."""
