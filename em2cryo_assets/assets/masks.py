@@ -39,6 +39,8 @@ _JUDGED = "judged on held-out simulated sections"
 _JUDGED_TOMOGRAMS = "judged on held-out simulated tomograms"
 _UNVALIDATED = "unvalidated here"
 
+_SHOWN_OF_CELLS = ["label", "area_um2", "comparable", "why_not_comparable", "occluded_fraction", "edge_support"]
+
 _SECTION_NM = 80.0
 """Thickness assumed, and recorded as a fallback by `tem_section`, where the sidecar is silent."""
 
@@ -70,7 +72,7 @@ def cell_masks(work: Work) -> None:
         "cells_found": len(cells),
         "cells_comparable": comparable,
         "drawn_by": "a person" if drawn is not None else work.study.settings.segmenter,
-        "cells": table(records, meaning=meanings(FIELD_CELLS)),
+        "cells": table(records[_SHOWN_OF_CELLS], meaning=meanings(FIELD_CELLS)),
     }
     said = f"{len(cells)} cells, {comparable} of them whole enough to be compared."
     if not cells:

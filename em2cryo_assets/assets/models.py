@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from em2cryo_assets import checks
-from em2cryo_assets.assets.pictures import pictures, table, windowed
+from em2cryo_assets.assets.pictures import as_tall, pictures, table, windowed
 from em2cryo_assets.assets.records import write_record
 from em2cryo_assets.assets.stage import Work, stage_asset
 from em2cryo_assets.phantom.portraits import SCENE_VOXEL_NM, SEM_PIXEL_NM, SLAB_VOXEL_NM, Portrait, portrait
@@ -93,7 +93,7 @@ def simulated_study(work: Work) -> None:
     shown = [np.asarray(Image.open(path).convert("L")) for path in (*first, work.folder / "more" / "crowd.png")]
     stack = mrcfile.read(work.folder / "more" / "tilt-series.mrc")
     caption = "first field and section, a crowded pile, the first view of a tilt series; no two at one scale"
-    panels = [_as_tall(panel) for panel in (*shown, windowed(stack[0]))]
+    panels = [as_tall(panel) for panel in (*shown, windowed(stack[0]))]
     work.metadata |= pictures(panels, caption, simulated=True)
     work.metadata |= {
         "raw_files": len(paths),
@@ -146,12 +146,6 @@ def _write_portrait(work: Work, name: str, one: Portrait) -> NDArray[np.uint8]:
         name=f"{name}, simulated, lamella", labels={"interior": one.slab_labels}, label_names=codes,
     )  # fmt: skip
     return np.asarray(labels)
-
-
-def _as_tall(panel: NDArray[np.uint8], height: int = 256) -> NDArray[np.uint8]:
-    """A grey panel at a given height, so that a small picture is not lost beside a large one."""
-    width = round(panel.shape[1] * height / panel.shape[0])
-    return np.asarray(Image.fromarray(panel).resize((width, height)))
 
 
 _TRUTH: Mapping[str, str] = MappingProxyType(

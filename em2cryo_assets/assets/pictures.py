@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 from em2cryo_assets.geometry.mesh import Mesh
 from em2cryo_assets.report.figures import still_of_mesh
 
-__all__ = ["mesh_pictures", "outlined", "pictures", "table", "windowed"]
+__all__ = ["as_tall", "mesh_pictures", "outlined", "pictures", "table", "windowed"]
 
 _LIMIT_BYTES: Final = 50_000
 _SIDE_PX: Final = 320
@@ -33,6 +33,12 @@ def windowed(image: NDArray[Any]) -> NDArray[np.uint8]:
     low, high = np.percentile(finite, (0.5, 99.5)) if finite.size else (0.0, 1.0)
     scaled = (np.nan_to_num(np.asarray(image, dtype=np.float32)) - low) / max(high - low, 1e-12)
     return (np.clip(scaled, 0, 1) * 255).astype(np.uint8)
+
+
+def as_tall(panel: NDArray[np.uint8], height: int = 256) -> NDArray[np.uint8]:
+    """A grey panel at a given height, so that a small picture is not lost beside a large one."""
+    width = round(panel.shape[1] * height / panel.shape[0])
+    return np.asarray(Image.fromarray(panel).resize((width, height)))
 
 
 def outlined(image: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.uint8]:

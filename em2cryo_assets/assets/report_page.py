@@ -20,7 +20,7 @@ from em2cryo_assets.assets.exports import TABLES
 from em2cryo_assets.assets.lineage import STAGES
 from em2cryo_assets.assets.measured import measured_image
 from em2cryo_assets.assets.methods import methods
-from em2cryo_assets.assets.pictures import pictures, table, windowed
+from em2cryo_assets.assets.pictures import as_tall, pictures, table, windowed
 from em2cryo_assets.assets.raw_pictures import raw_entries
 from em2cryo_assets.assets.records import read_record
 from em2cryo_assets.assets.stage import Work, stage_asset
@@ -97,7 +97,9 @@ def _thumbnail(data: ReportData) -> dict[str, dg.MetadataValue[Any]]:
     panels += [grey(slab) for one in data.pairs[:1] for slab in (one.after, one.tomogram_slab)]
     if panels:
         return pictures(
-            panels, "mesh; SEM; model slab degraded; tomogram. Not one scale, not one cell.", simulated=data.simulated
+            [as_tall(panel) for panel in panels],
+            "mesh; SEM; model slab degraded; tomogram. Not one scale, not one cell.",
+            simulated=data.simulated,
         )
     left_out = pd.DataFrame([vars(one) for one in data.left_out], columns=list(_LEFT_OUT))
     return {"left_out": table(left_out, meaning=_LEFT_OUT)}
@@ -169,6 +171,7 @@ def _cell(work: Work, key: str) -> CellEntry:
         slices=_slices(fused),
         notes=fused.provenance.fallbacks,
         field=field_of_cell(key),
+        why_not=record["why_not_comparable"],
     )
 
 
@@ -234,7 +237,9 @@ def _section(work: Work, key: str) -> SectionEntry:
 
 def _pairs(work: Work) -> tuple[PairEntry, ...]:
     entries = []
-    for key, artifact in list(work.all("comparison").items())[:_MOST_PAIRS]:
+    found = work.all("comparison")
+    for key in _in_turn(list(found))[:_MOST_PAIRS]:
+        artifact = found[key]
         slabs = {}
         for part in ("tomogram", "before", "after"):
             image = read_image(artifact.path / f"{part}.ome.zarr")
@@ -252,6 +257,17 @@ def _pairs(work: Work) -> tuple[PairEntry, ...]:
             )
         )
     return tuple(entries)
+
+
+def _in_turn(pairs: list[str]) -> list[str]:
+    """The first pair of each tomogram, then the second of each: a few show as many tomograms as there are."""
+    seen: dict[str, int] = {}
+    turns = []
+    for pair in pairs:
+        tomogram = split_pair_key(pair)[1]
+        seen[tomogram] = seen.get(tomogram, 0) + 1
+        turns.append((seen[tomogram], tomogram, pair))
+    return [pair for _, _, pair in sorted(turns)]
 
 
 def _atlas(work: Work) -> dict[str, pd.DataFrame]:

@@ -116,6 +116,8 @@ class CellEntry:
         Fallbacks and warnings, in words.
     field : str
         Key of the SEM field it was cut from.
+    why_not : str
+        Why it is not comparable, in words; empty where it is.
     """
 
     key: str
@@ -130,6 +132,7 @@ class CellEntry:
     slices: tuple[FusedSlice, ...] = ()
     notes: tuple[str, ...] = ()
     field: str = ""
+    why_not: str = ""
 
     def __post_init__(self) -> None:
         _need_plane(f"crop of {self.key}", self.crop)

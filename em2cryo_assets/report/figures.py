@@ -66,6 +66,7 @@ def picture(
     arc: ArcCircle | None = None,
     row_width_nm: float | None = None,
     crisp: bool = False,
+    bar_on_top: bool = False,
 ) -> str:
     """Draw pixels with their scale bar as an SVG document that needs no other file.
 
@@ -87,6 +88,8 @@ def picture(
         Width of the widest picture of the row it is compared in, nm, so that all have one scale and one bar.
     crisp : bool
         True keeps the edges of pixels (labels).
+    bar_on_top : bool
+        True leaves the lower edge to what the microscope wrote there.
 
     Returns
     -------
@@ -116,10 +119,10 @@ def picture(
         )
     if arc is not None:
         parts.append(_circle(arc, pixel_nm, unit))
-    parts.append(_scale_bar(widest_nm, width, height))
+    parts.append(_scale_bar(widest_nm, width, 46.0 if bar_on_top else height))
     if simulated:
         parts.append(
-            f'<text x="{width - 9:.1f}" y="21" text-anchor="end" font-size="14" font-weight="700" '
+            f'<text x="{width - 9:.1f}" y="22" text-anchor="end" font-size="16" font-weight="700" '
             f'letter-spacing=".6">{MARK.en} · {MARK.ko}</text>'
         )
     return "".join(parts) + "</svg>\n"
@@ -145,7 +148,7 @@ def _scale_bar(widest_nm: float, width: float, height: float) -> str:
     return (
         f'<rect x="{x}" y="{y:.1f}" width="{length:.2f}" height="6" fill="#fff" stroke="#000" '
         f'stroke-width="1.2" class="scale-bar"/>'
-        f'<text x="{x}" y="{y - 7:.1f}" font-size="17" font-weight="600">{length_words(length_nm)}</text>'
+        f'<text x="{x}" y="{y - 7:.1f}" font-size="19" font-weight="600">{length_words(length_nm)}</text>'
     )
 
 

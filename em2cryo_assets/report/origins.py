@@ -22,9 +22,9 @@ UI: Final = "http://127.0.0.1:3000"
 _RAW: Final = "raw file of "
 _RAW_WORDS: Final = MappingProxyType(
     {
-        "sem_field": Bilingual("SEM images", "SEM 영상"),
-        "tem_section": Bilingual("TEM sections", "TEM 절편"),
-        "tomogram": Bilingual("tomograms", "토모그램"),
+        "sem_field": Bilingual("raw SEM images", "원본 SEM 영상"),
+        "tem_section": Bilingual("raw TEM sections", "원본 TEM 절편"),
+        "tomogram": Bilingual("raw tomograms", "원본 토모그램"),
     }
 )
 

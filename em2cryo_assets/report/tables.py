@@ -12,7 +12,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from em2cryo_assets.report.charts import depth_chart, fractions_chart, interval_chart, number
-from em2cryo_assets.report.words import ATLAS_WORDS, VERDICTS, Bilingual, characteristic_name
+from em2cryo_assets.report.words import ATLAS_WORDS, LOGARITHMS, RATIOS, VERDICTS, Bilingual, characteristic_name
 
 __all__ = [
     "AtlasTable",
@@ -78,7 +78,7 @@ class AtlasTable(NamedTuple):
 
 
 def verdict_rows(verdicts: pd.DataFrame) -> tuple[VerdictRow, ...]:
-    """Rows of the verdict table in its order, exploratory ones last.
+    """Rows of the verdict table by verdict, best first, in the table's order; exploratory ones last.
 
     Parameters
     ----------
@@ -90,7 +90,8 @@ def verdict_rows(verdicts: pd.DataFrame) -> tuple[VerdictRow, ...]:
     tuple of VerdictRow
     """
     rows = [_verdict_row(row) for row in verdicts.to_dict("records")]
-    return tuple(sorted(rows, key=lambda row: row.exploratory))
+    order = list(VERDICTS)
+    return tuple(sorted(rows, key=lambda row: (row.exploratory, order.index(row.verdict))))
 
 
 def calibration(rates: pd.DataFrame) -> tuple[CalibrationRow, ...]:
@@ -199,8 +200,8 @@ def _verdict_row(row: Mapping[Any, Any]) -> VerdictRow:
     for column, name in _FACTS:
         value = row.get(column)
         text = number(value) if _is_float(value) else _text(value)
-        if column in ("estimate_model", "estimate_reference", "difference", "margin") and text and unit:
-            text = f"{text} {unit}"
+        if column in ("estimate_model", "estimate_reference", "difference", "margin"):
+            text = _with_unit(_text(row.get("characteristic")), column, value, unit)
         if text and text != "–":
             facts.append((name, text))
     # The interval's chart is markup of our own, made of numbers; every word in it is escaped there.
@@ -217,6 +218,21 @@ def _verdict_row(row: Mapping[Any, Any]) -> VerdictRow:
         facts=tuple(facts),
         exploratory=row.get("exploratory") is True or str(row.get("exploratory")) == "True",
     )
+
+
+def _with_unit(characteristic: str, column: str, value: Any, unit: str) -> str:
+    """A value of the verdict table with the unit that its column has: differences of ratios and logs are in per cent."""
+    text = number(value)
+    if not _is_float(value):
+        return _text(value)
+    sign = "±" if column == "margin" else "+" if float(value) > 0 else ""
+    per_cent = f"{sign}{number(100 * math.expm1(float(value)))} %"
+    if column in ("difference", "margin") and characteristic in RATIOS:
+        return per_cent
+    if characteristic in LOGARITHMS:
+        size = f"{number(math.exp(float(value)))} {unit.removeprefix('ln ')}"
+        return f"{text} {unit} (= {size if column.startswith('estimate') else per_cent})"
+    return f"{text} {unit}".rstrip()
 
 
 def tally(verdicts: pd.DataFrame) -> tuple[tuple[str, Bilingual, int], ...]:
@@ -289,6 +305,9 @@ def atlas(tables: Mapping[str, pd.DataFrame], *, most: int = 40) -> tuple[AtlasT
     for name in order:
         table = tables[name]
         chart = Markup(charts[name](table)) if name in charts and len(table) else Markup("")
+        if len(table) == 1:  # one thing with many numbers reads better downwards
+            table = pd.DataFrame({"": table.columns, "value": list(table.iloc[0])})
+            table[""] = table[""].str.replace("_", " ")
         rows = tuple(
             tuple(number(value) if _is_float(value) else _text(value) for value in record)
             for record in table.head(most).itertuples(index=False, name=None)

@@ -203,7 +203,13 @@ class Views:
 
     def _raw(self, index: int, entry: RawEntry) -> RawView:
         name = _file_name("raw", index, entry.key)
-        shown = picture(entry.pixels, entry.pixel_nm, alt=f"{entry.file} as it was read", simulated=self._simulated)
+        shown = picture(
+            entry.pixels,
+            entry.pixel_nm,
+            alt=f"{entry.file} as it was read",
+            simulated=self._simulated,
+            bar_on_top=True,
+        )
         return RawView(entry, name, self._put(f"figures/{name}.svg", shown), f"../{quote(entry.file)}")
 
     def _pair(self, index: int, entry: PairEntry) -> PairView:

@@ -18,9 +18,11 @@ __all__ = [
     "DISTANCES",
     "LABEL_WORDS",
     "LIMITS",
+    "LOGARITHMS",
     "MARK",
     "METHODS",
     "QUESTION",
+    "RATIOS",
     "SOURCE_WORDS",
     "VERDICTS",
     "Bilingual",
@@ -77,8 +79,16 @@ CHARACTERISTICS: Final = MappingProxyType(
     }
 )
 
-DISTANCES: Final = frozenset({"depth_profile", "density_distribution", "power_spectrum"})
+DISTANCES: Final = frozenset({"depth_profile", "density_distribution", "power_spectrum", "autocorrelation_length"})
 """Characteristics judged by the excess of a distance: only the upper side of the margin counts."""
+
+RATIOS: Final = frozenset(
+    {"wall_thickness", *(f"fraction_{name}" for name in ("nucleus", "vacuole", "mitochondrion", "lipid_droplet"))}
+)
+"""Characteristics whose difference and margin are logarithms of a ratio, whatever the unit of the estimates."""
+
+LOGARITHMS: Final = frozenset({"log_volume", "log_wall_radius"})
+"""Characteristics whose estimates are logarithms of a size."""
 
 LABEL_WORDS: Final = MappingProxyType(
     {

@@ -1,5 +1,6 @@
 """`em2cryo ui` as its user meets it: the lineage in order, a run launched with the mouse, nothing left behind."""
 
+import dataclasses
 import json
 import os
 import re
@@ -13,11 +14,15 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from em2cryo_assets.assets.lineage import GROUPS
+from em2cryo_assets.report.data import ProvenanceRow
+from em2cryo_assets.report.entries import RawEntry
+from em2cryo_assets.report.page import write_report
 from em2cryo_assets.store.publish import Store
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -235,6 +240,32 @@ def test_a_section_is_materialized_by_mouse_and_its_picture_shown(visit: Visit, 
     assert page.get_by_text("pixel_size_nm", exact=True).count() == 1
     assert ours(visit.errors) == []
     assert visit.elsewhere == []
+
+
+def test_a_link_in_the_report_opens_the_artifact_and_its_raw_file_that_it_names(
+    visit: Visit, ui: Ui, made_up: ModuleType
+) -> None:
+    artifact = Store(ui.study / "store").current("tem_section", "section-01")
+    assert artifact is not None  # made by the test above
+    (file,) = (ui.study / "inbox" / "tem").glob("section-01.png")
+    row = ProvenanceRow("tem_section", "section-01", artifact.digest, artifact.provenance.run_id)
+    raw = RawEntry("tem_section", "section-01", f"inbox/tem/{file.name}", made_up.density_levels(), 14.0)
+    study = dataclasses.replace(made_up.study(cells=1), provenance=(row,), raw=(raw,))
+    write_report(ui.study / "report", study)
+    page = visit.page
+    page.goto((ui.study / "report" / "index.html").as_uri())
+    address = page.get_by_label("Address of the Dagster UI")
+    address.fill(ui.url)
+    address.press("Enter")
+    entry = page.locator("#raw article")
+    with page.context.expect_page() as opening:
+        entry.locator("img").click()
+    assert opening.value.url == file.as_uri()
+    assert opening.value.evaluate("document.images[0].naturalWidth") > 300
+    entry.locator("a[data-ui]").click()
+    page.get_by_text(artifact.digest).first.wait_for()
+    assert page.url == f"{ui.url}/assets/tem_section?view=partitions&partition=section-01"
+    assert ours(visit.errors) == []
 
 
 def test_stopping_it_leaves_no_process(ui: Ui) -> None:

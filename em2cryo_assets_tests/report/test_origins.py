@@ -29,8 +29,8 @@ def test_a_verdict_rests_on_each_raw_file_once_and_on_the_assets_that_measured()
     ]
     found = rests_on(pd.DataFrame(rows, columns=COLUMNS), {("sem_field", "a"): "raw-000-a"})
     assert [(one.words.en, one.keys, one.path) for one in found["sphericity"]] == [
-        ("SEM images", (("a", "raw-000-a"),), "/assets/sem_field"),
-        ("tomograms", (("t", ""),), "/assets/tomogram"),
+        ("raw SEM images", (("a", "raw-000-a"),), "/assets/sem_field"),
+        ("raw tomograms", (("t", ""),), "/assets/tomogram"),
         ("cell_features", (), "/assets/cell_features"),
         ("tomogram_features × 2", (), "/assets/tomogram_features"),
     ]

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from em2cryo_assets.compare.characteristics import CHARACTERISTICS as COMPARED
 from em2cryo_assets.report import tables
 from em2cryo_assets.report.charts import depth_chart, fractions_chart, interval_chart, number
-from em2cryo_assets.report.words import VERDICTS
+from em2cryo_assets.report.words import DISTANCES, LOGARITHMS, RATIOS, VERDICTS
 
 
 def row(**other):
@@ -106,3 +107,41 @@ def test_shares_of_depth_add_up_to_the_whole_height():
     assert polygons[0][0][1] == pytest.approx(174 - 160 * 0.75, abs=0.1)
     assert polygons[-1][0][1] == pytest.approx(14, abs=0.1)
     assert depth_chart(depth.iloc[:0]) == ""
+
+
+def test_which_rows_are_distances_ratios_and_logarithms_is_as_the_comparison_has_it():
+    by_scale = {scale: {one.name for one in COMPARED.values() if one.scale == scale} for scale in ("distance", "ratio")}
+    assert by_scale["distance"] == DISTANCES
+    assert by_scale["ratio"] == RATIOS
+    assert {one.name for one in COMPARED.values() if one.name.startswith("log_")} == LOGARITHMS
+
+
+def test_each_number_of_a_verdict_has_its_own_unit():
+    """Differences of ratios are logarithms: with the unit of the estimates they would be lies."""
+    wall = {"characteristic": "wall_thickness", "unit": "nm", "estimate_model": 145.19, "estimate_reference": 155.5}
+    volume = {"characteristic": "log_volume", "unit": "ln µm³", "estimate_model": 3.86, "estimate_reference": np.nan}
+    rows = tables.verdict_rows(
+        pd.DataFrame(
+            [
+                wall | {"difference": -0.0686, "margin": np.log(1.15), "verdict": "captured"},
+                volume | {"difference": 0.00344, "margin": np.log(1.25), "verdict": "captured"},
+            ]
+        )
+    )
+    first, second = ({name.en: text for name, text in one.facts} for one in rows)
+    assert first == {"model": "145 nm", "reference": "156 nm", "difference": "−6.63 %", "margin δ": "±15 %"}
+    assert second["model"] == "3.86 ln µm³ (= 47.5 µm³)"
+    assert second["difference"] == "0.00344 ln µm³ (= +0.345 %)"
+    assert second["margin δ"] == "0.223 ln µm³ (= ±25 %)"
+    assert "reference" not in second
+
+
+def test_verdicts_stand_best_first_and_exploratory_ones_last():
+    verdicts = ["inconclusive", "captured", "missed", "captured", "captured"]
+    table = pd.DataFrame({"characteristic": list("abcde"), "verdict": verdicts, "exploratory": [False] * 4 + [True]})
+    assert [one.characteristic for one in tables.verdict_rows(table)] == ["b", "d", "c", "a", "e"]
+
+
+def test_a_table_of_one_row_reads_downwards():
+    table = tables.atlas({"wall": pd.DataFrame({"mean_nm": [145.0], "n_units": [20]})})[0]
+    assert table.rows == (("mean nm", "145"), ("n units", "20"))
