@@ -39,6 +39,8 @@ def look_and_tell(study: Study, source: Source, only: str, max_gb: float | None)
     if found.left_out:
         click.echo("\nleft out")
         _table(("files", "number", "why"), [(one.path, str(one.count or "-"), one.reason) for one in found.left_out])
+    for problem in found.failed:
+        click.echo(f"! {problem}", err=True)
     total = found.to_fetch(restore=True)
     click.echo(f"\n{size_text(total)} to fetch, {size_text(free_bytes(study.root))} free on the disk.")
     refuse_simulated(study, source.entry_id)

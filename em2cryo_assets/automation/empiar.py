@@ -50,10 +50,13 @@ class FetchConfig(dg.Config):
     entry: str
 
 
-@dg.op(out=dg.Out(dg.Nothing), description="Fetch what is new or changed of one entry into the inbox.")
+@dg.op(
+    out={"fetched": dg.Out(dg.Nothing), "missing": dg.Out(list)},
+    description="Fetch what is new or changed of one entry into the inbox.",
+)
 def fetch_entry(
     context: dg.OpExecutionContext, config: FetchConfig, study: StudyResource, empiar: EmpiarResource
-) -> None:
+) -> Iterator[dg.Output[Any]]:
     """Do what ``em2cryo add empiar`` does; files that cannot be had now are asked for again, some minutes later."""
     from em2cryo_assets.resources.empiar.source import fetch
 
@@ -71,8 +74,21 @@ def fetch_entry(
     if result.entry.withdrawn:
         context.log.warning(f"{config.entry} was withdrawn from the archive; its files are kept.")
     context.log.info(f"{len(result.arrived)} tomograms arrived: {', '.join(result.arrived) or 'none'}.")
-    if result.failed:
+    if result.failed and context.retry_number < _MOST_TRIES:
         raise dg.RetryRequested(max_retries=_MOST_TRIES, seconds_to_wait=_AGAIN_AFTER_S)
+    yield dg.Output(None, "fetched")
+    yield dg.Output(result.failed, "missing")
+
+
+@dg.op(ins={"updated": dg.In(dg.Nothing)}, description="Fail the run if a file of the entry could not be had.")
+def all_came(missing: list) -> None:  # type: ignore[type-arg]  # a type that Dagster knows
+    """Come last, so that what could not be had holds up nothing of what came; a sensor starts failed runs again."""
+    if missing:
+        raise dg.Failure(
+            f"{' '.join(missing)} All else of the entry is in the study. A sensor tries again by itself; by hand, "
+            "re-execute all steps.",
+            allow_retries=False,
+        )
 
 
 @dg.job(
@@ -81,7 +97,8 @@ def fetch_entry(
 )
 def fetch_empiar() -> None:
     """Fetch, then do the same as typing: em2cryo run."""
-    bring_study_up_to_date(fetched=fetch_entry())
+    fetched, missing = fetch_entry()
+    all_came(missing, updated=bring_study_up_to_date(fetched=fetched))
 
 
 @dg.sensor(

@@ -308,7 +308,8 @@ def test_the_job_fetches_and_then_brings_the_study_up_to_date(study: Study, empi
     empiar.entries[NAME] = entry_json()
     empiar.put(NAME, "data/tomograms/a.rec", mrc_bytes())
     with dg.DagsterInstance.ephemeral() as instance:
-        assert run_job(study, empiar, instance).success
+        result = run_job(study, empiar, instance)
+    assert result.success, messages(result)
     assert updated == ["empiar-10227-a"]
 
 
@@ -335,4 +336,19 @@ def test_what_waiting_may_mend_is_tried_again(
     empiar.fault = lambda method, path: left.pop() if left and path.endswith("a.rec") else None
     with dg.DagsterInstance.ephemeral() as instance:
         assert run_job(study, empiar, instance).success
+    assert updated == ["empiar-10227-a"]
+
+
+def test_a_file_that_never_comes_holds_up_nothing_of_what_came_and_fails_the_run(
+    study: Study, empiar: Empiar, updated: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(automation, "_AGAIN_AFTER_S", 0)
+    empiar.entries[NAME] = entry_json()
+    empiar.put(NAME, "data/tomograms/a.rec", mrc_bytes())
+    empiar.put(NAME, "data/tomograms/b.rec", mrc_bytes(seed=1))
+    empiar.fault = lambda method, path: Fault("status", status=403) if path.endswith("b.rec") else None
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = run_job(study, empiar, instance)
+    assert not result.success
+    assert "b.rec: it answered 403" in messages(result)
     assert updated == ["empiar-10227-a"]

@@ -141,7 +141,7 @@ class _Fetching:
         self.records = records_in(study, source)
         self.inbox = inbox_folder(study)
         self.staging = _staging(self.inbox / f".{source.records_folder}")
-        self.result = Fetched(found.entry)
+        self.result = Fetched(found.entry, failed=list(found.failed))
 
     def still_to_come(self, wanted: tuple[Item, ...]) -> int:
         """Bytes of the wanted files that no earlier fetch has left here."""

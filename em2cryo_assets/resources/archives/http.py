@@ -21,7 +21,7 @@ import tenacity
 from em2cryo_assets.formats.errors import InputError
 from em2cryo_assets.resources.archives.server import ArchiveError, Server, origin_of
 
-__all__ = ["Http", "MissingError", "PassingError", "Reply"]
+__all__ = ["EmptyError", "Http", "MissingError", "PassingError", "Reply"]
 
 _PASSING: Final = (408, 429, 500, 502, 503, 504)
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
@@ -33,6 +33,10 @@ T = TypeVar("T")
 
 class MissingError(InputError):
     """There is nothing at this address."""
+
+
+class EmptyError(InputError):
+    """There is something at this address, and it holds none of the bytes that were asked for."""
 
 
 class PassingError(Exception):
@@ -269,6 +273,8 @@ def _check_status(url: str, response: httpx.Response) -> None:
         return
     if status in (404, 410):
         raise MissingError(_name(url), f"there is nothing at {url}.", "check the name.")
+    if status == 416:
+        raise EmptyError(_name(url), "it holds none of the bytes that were asked for.", "report it to the archive.")
     if status in _PASSING:
         raise PassingError(url, f"it answered {status}", retry_after_s=_retry_after(response.headers))
     raise _refused(

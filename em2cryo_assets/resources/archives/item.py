@@ -144,6 +144,8 @@ class Look:
         Everything else.
     gone : tuple of str
         Paths that were fetched and that the archive has no more.
+    failed : tuple of str
+        Files that the archive names and does not give, in a sentence each.
     """
 
     entry: ArchiveEntry
@@ -151,6 +153,7 @@ class Look:
     items: tuple[Item, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     gone: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
 
     def wanted(self, restore: bool) -> tuple[Item, ...]:
         """Items of which something is to be fetched, with those companions that are.

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from em2cryo_assets.formats.companions import COMPANION_ENDINGS, names_beside
 from em2cryo_assets.formats.errors import InputError
-from em2cryo_assets.resources.archives.http import MissingError
+from em2cryo_assets.resources.archives.http import EmptyError, MissingError
 from em2cryo_assets.resources.archives.item import (
     Companion,
     Item,
@@ -24,6 +24,7 @@ from em2cryo_assets.resources.archives.item import (
     state_of,
 )
 from em2cryo_assets.resources.archives.record import EntryRecord, FileRecord, LeftOut, Records
+from em2cryo_assets.resources.archives.server import ArchiveError
 from em2cryo_assets.resources.empiar.choose import (
     ending_of,
     is_series,
@@ -94,7 +95,8 @@ def look(study: Study, client: EmpiarClient, entry_id: str, only: str | None = N
     taken = {one.path for item in items for one in item.companions}
     left = [(path, reason) for path, reason in (reasons | looking.refused).items() if reason and path not in taken]
     folders = [LeftOut(path, 0, f"not opened: {reason}") for path, reason in listing.skipped]
-    return Look(entry, only, tuple(items), (*folders, *_summary(left)), tuple(sorted(set(known) - set(listing.files))))
+    gone = tuple(sorted(set(known) - set(listing.files)))
+    return Look(entry, only, tuple(items), (*folders, *_summary(left)), gone, tuple(looking.failed))
 
 
 def _reasons(entry: Entry, paths: tuple[str, ...]) -> dict[str, str | None]:
@@ -131,7 +133,10 @@ def _keys(
 
 
 class _Looking:
-    """The files of one entry, one after another; `refused` are companions that are not to come, and why."""
+    """The files of one entry, one after another.
+
+    `refused` are companions that are not to come, and why; `failed` are tomograms that the archive does not give.
+    """
 
     def __init__(self, study: Study, client: EmpiarClient, entry_id: str, files: frozenset[str]) -> None:
         self.study = study
@@ -139,6 +144,7 @@ class _Looking:
         self.entry_id = entry_id
         self.files = files
         self.refused: dict[str, str] = {}
+        self.failed: list[str] = []
 
     def candidate(self, path: str, key: str, file: FileRecord | None) -> Item | str:
         """The item, or the reason why it is none."""
@@ -146,6 +152,13 @@ class _Looking:
             version, header = self.client.header(self.entry_id, path)
         except MissingError:
             return "named in the index of the archive, and not there"
+        except EmptyError:
+            return "an empty file in the archive"
+        except ArchiveError:
+            raise
+        except InputError as error:  # one file that may not be read holds up none of the others
+            self.failed.append(str(error))
+            return error.problem.rstrip(".")
         if isinstance(header, InputError):
             return header.problem.rstrip(".")
         if (reason := not_by_header(path, header, version.size)) is not None:

@@ -90,6 +90,23 @@ def test_only_what_changed_is_fetched_again(empiar: Empiar, client: EmpiarClient
     assert record(study)["update_date"] == "2021-01-01"
 
 
+def test_a_file_that_the_archive_does_not_give_holds_up_no_other(
+    empiar: Empiar, client: EmpiarClient, study: Study
+) -> None:
+    empiar.put(NAME, f"{FOLDER}/TS_03.rec", mrc_bytes(seed=4))
+    empiar.put(NAME, f"{FOLDER}/TS_04.rec", b"")
+    empiar.fault = lambda method, path: Fault("status", status=403) if path.endswith("TS_03.rec") else None
+    result = fetch(study, client, NAME)
+    assert result.arrived == ["empiar-10227-TS-02", "empiar-10227-TS_01"]
+    assert len(result.failed) == 1
+    assert result.failed[0].startswith("TS_03.rec: it answered 403")
+    reasons = {one["path"]: one["reason"] for one in record(study)["left_out"]}
+    assert reasons[f"{FOLDER}/TS_04.rec"] == "an empty file in the archive"
+    assert reasons[f"{FOLDER}/TS_03.rec"].startswith("it answered 403")
+    empiar.fault = lambda method, path: None
+    assert fetch(study, client, NAME).arrived == ["empiar-10227-TS_03"]
+
+
 def test_new_marks_for_the_same_bytes_change_nothing_here(empiar: Empiar, client: EmpiarClient, study: Study) -> None:
     fetch(study, client, NAME)
     raw = study.root / "inbox" / "tomogram" / "empiar-10227-TS_01.rec"
