@@ -112,7 +112,9 @@ def section_model(work: Work) -> None:
     """Publish weights, how they came about, how good they are, and what they make of this study's simulated sections."""
     validation = publish_weights(work, _SECTIONS)
     panels, dice = _on_simulated_sections(work)
-    work.metadata |= pictures(panels, "simulated sections of this study; truth; by the network", simulated=True)
+    work.metadata |= pictures(
+        panels, "simulated sections of this study; truth; by the network", simulated=True, labels=True
+    )
     asked = validation[~validation["label"].isin(("outside", "membrane"))]
     means = asked.groupby("labeller")["dice"].mean()
     ours, baseline = float(means["network"]), float(means["levels"])
@@ -172,7 +174,9 @@ def tomogram_model(work: Work) -> None:
     """Publish weights, how they came about, how good they are, and what they make of this study's simulated lamellae."""
     validation = publish_weights(work, _TOMOGRAMS)
     panels, dice = _on_simulated_lamellae(work)
-    work.metadata |= pictures(panels, "simulated lamellae of this study; truth; by the network", simulated=True)
+    work.metadata |= pictures(
+        panels, "simulated lamellae of this study; truth; by the network", simulated=True, labels=True
+    )
     asked = validation[validation["label"].isin(_ASKED_OF_TOMOGRAMS)]
     means = asked.groupby("labeller")["dice"].mean()
     ours, baseline = float(means["network"]), float(means["layers"])

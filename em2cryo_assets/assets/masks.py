@@ -159,7 +159,7 @@ def section_labels(work: Work) -> None:
     )
     work.parameters["human"] = drawn is not None
     work.metadata |= {
-        **pictures([grey(density), colour_codes(labels)], "section; its labels", simulated=work.simulated),
+        **pictures([grey(density), colour_codes(labels)], "section; its labels", simulated=work.simulated, labels=True),
         "profiles": count,
         "drawn_by": "a person" if drawn is not None else work.study.settings.section_labeller,
         "validation": validation,
@@ -229,6 +229,7 @@ def tomogram_labels(work: Work) -> None:
             [grey(density[middle]), colour_codes(result.labels[middle])],
             "middle slice; its labels",
             simulated=work.simulated,
+            labels=True,
         ),
         "share_inside_cell": share,
         "drawn_by": "a person" if drawn is not None else work.study.settings.tomogram_labeller,

@@ -18,7 +18,12 @@ from PIL import Image, ImageDraw
 from em2cryo_assets.geometry.mesh import Mesh
 from em2cryo_assets.report.figures import still_of_mesh
 
-__all__ = ["as_tall", "mesh_pictures", "outlined", "pictures", "table", "windowed"]
+__all__ = ["LABEL_COLOURS_SAID", "as_tall", "mesh_pictures", "outlined", "pictures", "table", "windowed"]
+
+LABEL_COLOURS_SAID: Final = (
+    "Wall orange, membrane yellow, cytoplasm grey, nucleus blue, vacuole pink, mitochondria red, lipid droplets green."
+)
+"""The colours of `report.raster.LABEL_COLOURS` in words, for captions."""
 
 _LIMIT_BYTES: Final = 50_000
 _SIDE_PX: Final = 320
@@ -51,7 +56,9 @@ def outlined(image: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.uint8]:
     return shown
 
 
-def pictures(panels: Sequence[NDArray[Any]], caption: str, *, simulated: bool) -> dict[str, dg.MetadataValue[Any]]:
+def pictures(
+    panels: Sequence[NDArray[Any]], caption: str, *, simulated: bool, labels: bool = False
+) -> dict[str, dg.MetadataValue[Any]]:
     """Panels side by side: ``picture``, which the UI shows at once, and ``picture_large``, behind a click.
 
     Parameters
@@ -62,6 +69,8 @@ def pictures(panels: Sequence[NDArray[Any]], caption: str, *, simulated: bool) -
         One line, shown below.
     simulated : bool
         Burns the word into the pictures, so that no copy of them loses the mark.
+    labels : bool
+        Whether panels show labels in colour: the large picture's caption then says which is which.
     """
     height = max(panel.shape[0] for panel in panels)
     scale = _SIDE_PX / height if height > _SIDE_PX else max(1, _SIDE_PX // 2 // height)
@@ -72,9 +81,10 @@ def pictures(panels: Sequence[NDArray[Any]], caption: str, *, simulated: bool) -
         sheet.paste(image, (left, 0))
         left += image.width + 4
     line = " ".join(caption.split())
+    full = f"{line}. {LABEL_COLOURS_SAID}" if labels else line
     return {
         "picture": dg.MetadataValue.md(_markdown(sheet, line[:80], _INLINE_PX, _INLINE_CHARACTERS, simulated)),
-        "picture_large": dg.MetadataValue.md(_markdown(sheet, line, max(sheet.size), _LIMIT_BYTES, simulated)),
+        "picture_large": dg.MetadataValue.md(_markdown(sheet, full, max(sheet.size), _LIMIT_BYTES, simulated)),
     }
 
 

@@ -61,7 +61,7 @@ def interior_atlas(work: Work) -> None:
     total = float(fractions["v_v"].sum())
     describe(work, ATLAS_TABLES["fractions"])
     work.metadata |= {
-        **(pictures(shown, "typical section; its labels", simulated=work.simulated) if shown else {}),
+        **(pictures(shown, "typical section; its labels", simulated=work.simulated, labels=True) if shown else {}),
         "fractions": table(fractions, meaning=meanings(ATLAS_TABLES["fractions"])),
         "wall": table(atlas.tables["wall"], meaning=meanings(ATLAS_TABLES["wall"])),
         "sections": len(sections),
@@ -133,7 +133,7 @@ def fused_volume(work: Work) -> None:
     }
     middle = labels.shape[0] // 2
     panels = [grey(np.asarray(density[middle])), colour_codes(np.asarray(labels[middle]))]
-    caption = "middle slice: density, labels"
+    caption, larger = "middle slice: density, labels", 1
     if atlas is not None and atlas.example is not None:
         cut = cutaway(
             mesh,
@@ -153,8 +153,13 @@ def fused_volume(work: Work) -> None:
         panels.append(grey(cut.density, cut.mask))
         caption += "; cutaway: profile of another cell"
     write_record(work.folder, record)
+    # High z faced the microscope: it is shown above, and the far half below, where a prior stands for what was hidden.
+    beside = [np.asarray(labels[:, labels.shape[1] // 2]), np.asarray(labels[:, :, labels.shape[2] // 2])]
+    along = [colour_codes(cut[::-1]).repeat(larger, axis=0).repeat(larger, axis=1) for cut in beside]
+    whole = f"{caption}; labels in two cuts along the beam, far half below"
     work.metadata |= {
-        **pictures(panels, caption, simulated=work.simulated),
+        **pictures([*panels, *along], whole, simulated=work.simulated, labels=True),
+        "picture": pictures(panels, caption, simulated=work.simulated)["picture"],
         "filled_um3": filled_um3,
         "shape_zyx": " × ".join(map(str, labels.shape)),
         **{f"fraction_{LABEL_NAMES[c]}": float(counts[c]) for c in LABEL_NAMES if c},

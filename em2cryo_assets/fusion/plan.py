@@ -133,10 +133,10 @@ def plan_fusion(
     recipe, fallbacks = recipe_from(atlas, volume_um3(mesh) * 1e9, voxel_nm)
     shell_nm = recipe.wall_nm + recipe.membrane_nm
     inradius = float((-distance).max()) - shell_nm
-    if inradius <= 0:
+    if inradius <= voxel_nm / 2:
         raise ValueError(
             f"The mesh is {2 * (inradius + shell_nm):.0f} nm thick and its wall and membrane {2 * shell_nm:.0f} nm: "
-            "nothing is left inside. Is the pixel size of its field right?"
+            f"not a voxel of {voxel_nm:g} nm is left inside. Is the pixel size of its field right?"
         )
     shape_key = hashlib.sha256(np.ascontiguousarray(mesh.vertices_nm).tobytes()).digest()
     root = np.random.SeedSequence([seed, int.from_bytes(shape_key[:8], "little")])

@@ -10,7 +10,27 @@ from PIL import Image
 
 from em2cryo_assets.assets.pictures import mesh_pictures, pictures, table
 from em2cryo_assets.geometry.mesh import Mesh
+from em2cryo_assets.report.raster import LABEL_COLOURS
 
+HUES = {
+    "wall": "orange",
+    "membrane": "yellow",
+    "cytoplasm": "grey",
+    "nucleus": "blue",
+    "vacuole": "pink",
+    "mitochondria": "red",
+    "lipid droplets": "green",
+}
+NAMES = {"mitochondria": "mitochondrion", "lipid droplets": "lipid_droplet"}
+IS_HUE = {
+    "orange": lambda r, g, b: r > g > 140 > b,
+    "yellow": lambda r, g, b: min(r, g) > 200 > b,
+    "grey": lambda r, g, b: max(r, g, b) - min(r, g, b) < 30,
+    "blue": lambda r, g, b: b > g > r,
+    "pink": lambda r, g, b: r > b > g,
+    "red": lambda r, g, b: r > 200 and g < 120 > b,
+    "green": lambda r, g, b: g > b > r,
+}
 NOISE = np.random.default_rng(1).random((700, 900), dtype=np.float32)
 
 
@@ -38,6 +58,16 @@ def test_simulated_data_are_marked_in_both_and_real_data_in_none():
     for name in ("picture", "picture_large"):
         assert yellow(decoded(pictures(grey, "x", simulated=True)[name].value)) > 20
         assert yellow(decoded(pictures(grey, "x", simulated=False)[name].value)) == 0
+
+
+def test_the_large_picture_of_labels_names_the_colour_of_each() -> None:
+    made = pictures([np.zeros((20, 30), np.uint8)], "labels", simulated=False, labels=True)
+    said = made["picture_large"].value.casefold()
+    for label, hue in HUES.items():
+        assert f"{label} {hue}" in said
+        red, green, blue = (int(LABEL_COLOURS[NAMES.get(label, label)][n : n + 2], 16) for n in (1, 3, 5))
+        assert IS_HUE[hue](red, green, blue), label
+    assert set(LABEL_COLOURS) == {"outside", *(NAMES.get(label, label) for label in HUES)}
 
 
 def test_the_side_view_of_a_mesh_has_its_near_half_on_the_left_and_the_same_scale():

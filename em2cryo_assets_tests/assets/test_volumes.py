@@ -1,8 +1,12 @@
 """Atlas, fused volume and features of a cell, as a study holds them."""
 
+import base64
+import io
 from pathlib import Path
 
+import dagster as dg
 import numpy as np
+import PIL.Image
 import pytest
 from ome_zarr_models.v05.image import Image
 from ome_zarr_models.v05.image_label import ImageLabel
@@ -45,6 +49,16 @@ def test_all_four_layers_are_valid_and_lie_on_one_grid_in_nanometres(one_cell: P
     assert len(set(grids.values())) == 1, grids
     assert grids["density"][2] == ("nanometer",) * 3
     assert grids["density"][0] == (60.0,) * 3
+
+
+def test_its_picture_shows_the_cell_across_and_along_the_beam(one_cell: Path) -> None:
+    with opened(one_cell) as tiny:
+        record = tiny.instance.fetch_materializations(dg.AssetKey("fused_volume"), limit=1).records[0]
+    assert record.asset_materialization is not None
+    large = str(record.asset_materialization.metadata["picture_large"].value)
+    shown = PIL.Image.open(io.BytesIO(base64.b64decode(large.split("base64,")[1].split(")")[0])))
+    assert shown.width > 4 * shown.height  # density, labels and cutaway across; labels in two cuts along
+    assert "cuts along the beam, far half below. Wall orange" in large
 
 
 def test_layers_agree_with_one_another(one_cell: Path) -> None:

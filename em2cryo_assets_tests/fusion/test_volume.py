@@ -6,6 +6,7 @@ from scipy import ndimage
 from em2cryo_assets.fusion import volume
 from em2cryo_assets.fusion.grids import interpolated
 from em2cryo_assets.fusion.plan import plan_fusion
+from em2cryo_assets.fusion.recipe import recipe_from
 from em2cryo_assets.fusion.volume import fuse, homogeneous_interior
 from em2cryo_assets.geometry.mesh import Mesh, volume_um3
 from em2cryo_assets.vocabulary import LABELS, ORGANELLES, SOURCES
@@ -184,8 +185,16 @@ def test_organelles_that_fill_more_than_the_cell_are_refused(cell, make_atlas):
 
 def test_a_mesh_that_its_wall_fills_is_refused(make_atlas):
     speck = ellipsoid(150.0, 160.0, 200.0)
-    with pytest.raises(ValueError, match="nothing is left inside"):
+    with pytest.raises(ValueError, match="not a voxel of 20 nm is left inside"):
         plan_fusion(speck, make_atlas(), voxel_nm=20.0, seed=1, realisations=1)
+
+
+def test_a_mesh_that_its_wall_all_but_fills_is_refused(make_atlas):
+    recipe, _ = recipe_from(make_atlas(), 1e9, 40.0)
+    shell = recipe.wall_nm + recipe.membrane_nm
+    speck = ellipsoid(shell + 10.0, shell + 20.0, shell + 20.0)
+    with pytest.raises(ValueError, match="not a voxel of 40 nm is left inside"):
+        plan_fusion(speck, make_atlas(), voxel_nm=40.0, seed=1, realisations=1)
 
 
 def test_unseen_organelles_are_not_placed(cell, make_atlas):
