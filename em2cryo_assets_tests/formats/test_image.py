@@ -285,7 +285,7 @@ def test_labels_keep_their_numbers_also_in_a_palette(tmp_path: Path) -> None:
     picture.putpalette([5, 6, 7] * 256)
     picture.save(tmp_path / "a.png")
     np.testing.assert_array_equal(read_label_image(tmp_path / "a.png", (48, 64), codes=LABEL_NAMES), labels)
-    with pytest.raises(InputError, match="label 6 has no meaning. Remedy: use 0 resin, 1 cell"):
+    with pytest.raises(InputError, match=r"label 6 has no meaning\. Remedy: use 0 resin, 1 cell"):
         read_label_image(tmp_path / "a.png", (48, 64), codes={0: "resin", 1: "cell"})
     with pytest.raises(InputError, match="shape"):
         read_label_image(tmp_path / "a.png", (64, 48), codes=None)
