@@ -1,4 +1,4 @@
-"""Make the three pictures of the README from the demo study: run `make demo` first.
+"""Make the four pictures of the README from the study of EM2CRYO_DATA, else the demo: run `make demo` first.
 
 The UI is started on a free port, visited with Chromium, and stopped.
 """
@@ -20,6 +20,9 @@ from typing import Any
 
 from PIL import Image
 
+from em2cryo_assets.assets.records import read_record
+from em2cryo_assets.store.publish import Store
+
 ROOT = Path(__file__).resolve().parents[1]
 FLAGS = [
     "--headless",
@@ -33,9 +36,9 @@ FLAGS = [
 
 
 def main() -> None:
-    """Write lineage.png, partition.png and report.png."""
+    """Write lineage.png, partition.png, report.png and verdict.png."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--study", type=Path, default=ROOT / "data" / "demo")
+    parser.add_argument("--study", type=Path, default=Path(os.environ.get("EM2CRYO_DATA", ROOT / "data" / "demo")))
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     given = parser.parse_args()
@@ -59,6 +62,7 @@ def main() -> None:
         page.wait_for_selector("#viewer[data-shown]")
         settle(page)
         write(page.screenshot(), given.out / "report.png", 400_000)
+        write(verdict(page), given.out / "verdict.png", 200_000)
         browser.close()
 
 
@@ -102,13 +106,28 @@ def lineage(page: Any, url: str) -> bytes:
 
 
 def partition(page: Any, url: str, study: Path) -> bytes:
-    """A pseudo-3D cell with its picture and numbers, down to the row that names a folder of this machine."""
-    cells = sorted(folder.name for folder in (study / "store" / "fused_volume").iterdir() if folder.is_dir())
-    page.goto(f"{url}/assets/fused_volume?view=partitions&partition={cells[0]}")
+    """A pseudo-3D cell that is compared, with its picture and numbers, down to the rows that only programs read."""
+    store = Store(study / "store")
+    views = {key: store.current("cell_view", key) for key in sorted(store.keys("cell_view"))}
+    whole = [key for key, view in views.items() if view and not read_record(view)["why_not_comparable"]]
+    page.set_viewport_size({"width": 1600, "height": 1100})
+    page.goto(f"{url}/assets/fused_volume?view=partitions&partition={whole[0]}")
     page.locator('img[src^="data:image/"]').first.wait_for()
     settle(page)
-    end = min(900, page.get_by_text("folder", exact=True).first.bounding_box()["y"] - 12)
+    end = page.get_by_text("digest", exact=True).first.bounding_box()["y"] - 12
     return page.screenshot(clip={"x": 0, "y": 0, "width": 1600, "height": end})
+
+
+def verdict(page: Any) -> bytes:
+    """The first verdict opened: how far to trust it, the raw files behind it, its numbers."""
+    page.set_viewport_size({"width": 1400, "height": 1100})
+    page.locator("details.verdict summary").first.click()
+    page.mouse.move(5, 5)
+    settle(page)
+    box = page.locator("details.verdict").first.bounding_box()
+    return page.screenshot(
+        clip={"x": box["x"] - 12, "y": box["y"], "width": box["width"] + 24, "height": box["height"]}
+    )
 
 
 def settle(page: Any) -> None:
