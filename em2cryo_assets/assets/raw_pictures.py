@@ -42,10 +42,11 @@ def raw_entries(work: Work) -> Iterator[RawEntry]:
             if factor > 1:
                 note = f"{note}; shown at 1/{factor} of its size".removeprefix("; ")
             read = {ref.digest for ref in artifact.provenance.inputs if ref.asset == "inbox"}
-            file = files[key]
-            same = work.study.inbox.digest(file) in read
-            place = file.path.relative_to(work.study.root).as_posix()
-            sha256 = work.study.inbox.sha256(file) if same else ""
+            file = files.get(key)
+            place = sha256 = ""
+            if file is not None:
+                place = file.path.relative_to(work.study.root).as_posix()
+                sha256 = work.study.inbox.sha256(file) if work.study.inbox.digest(file) in read else ""
             yield RawEntry(asset, key, place, shown, pixel_nm * factor, sha256, note)
 
 

@@ -269,7 +269,7 @@ class RawEntry:
     asset, key : str
         The asset that read it: sem_field, tem_section or tomogram; and its key.
     file : str
-        Path inside the study folder, such as ``inbox/sem/field-01.png``.
+        Path inside the study folder, such as ``inbox/sem/field-01.png``; empty where it was taken away.
     pixels : numpy.ndarray, uint8, shape (y, x)
         The picture, or the middle slice of a volume, stretched to grey levels.
     pixel_nm : float

@@ -206,11 +206,13 @@ class Views:
         shown = picture(
             entry.pixels,
             entry.pixel_nm,
-            alt=f"{entry.file} as it was read",
+            alt=f"{entry.key} as it was read",
             simulated=self._simulated,
             bar_on_top=True,
         )
-        return RawView(entry, name, self._put(f"figures/{name}.svg", shown), f"../{quote(entry.file)}")
+        return RawView(
+            entry, name, self._put(f"figures/{name}.svg", shown), f"../{quote(entry.file)}" if entry.file else ""
+        )
 
     def _pair(self, index: int, entry: PairEntry) -> PairView:
         name = _file_name("pair", index, f"{entry.cell}_{entry.tomogram}")

@@ -52,6 +52,7 @@ def reports(made_up: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> di
         "full": made_up.study(),
         "real": made_up.study(simulated=False, cells=1),
         "empty": made_up.empty_study(),
+        "hostile": made_up.hostile_study("<img src=x onerror='window.hacked = 1'>"),
         "no-sections": made_up.without_sections(made_up.study(cells=1)),
     }
     for name, study in studies.items():

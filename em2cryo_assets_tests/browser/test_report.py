@@ -271,6 +271,42 @@ def test_the_keyboard_alone_reaches_everything(open_report):
     assert "tolerance" in page.locator("details.verdict").first.inner_text()
 
 
+def test_the_keyboard_alone_gets_from_a_verdict_to_the_raw_file(open_report, reports):
+    raw = reports["full"].parent / "inbox" / "sem" / "field a.png"
+    raw.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((17, 23), 90, np.uint8)).save(raw)
+    page = shown(open_report("full"))
+
+    def tab_to(there: str) -> None:
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            if page.evaluate(f"document.activeElement.matches({there!r})"):
+                return
+        raise AssertionError(f"60 tabs did not reach {there}")
+
+    tab_to("#v-sphericity > summary")
+    page.keyboard.press("Enter")
+    tab_to("#v-sphericity a[href^='#raw']")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")  # from the place that the link led to
+    assert page.evaluate("document.activeElement.closest('#raw article') !== null")
+    with page.context.expect_page() as opening:
+        page.keyboard.press("Enter")
+    assert opening.value.url == raw.as_uri()
+
+
+def test_a_hostile_name_is_shown_and_does_nothing(open_report):
+    opened = open_report("hostile")
+    page = shown(opened)
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.hacked") is None
+    assert page.inner_text("body").count("onerror='window.hacked = 1'") > 12
+    assert page.locator("img:not([src^='figures/'])").count() == 0
+    assert opened.errors == []
+    assert opened.beyond_disk == []
+
+
 def test_a_link_to_a_verdict_opens_it(open_report):
     opened = open_report("full")
     page = shown(opened)

@@ -318,6 +318,23 @@ def without_sections(study: ReportData) -> ReportData:
     return dataclasses.replace(study, cells=bare, sections=(), pairs=(), atlas={})
 
 
+def hostile_study(name: str) -> ReportData:
+    """A small study in which everything that has a name is called the same."""
+    small = study(cells=1, title=name)
+    cell = dataclasses.replace(small.cells[0], key=name, field=name, why_not=name, comparable=False)
+    raw = dataclasses.replace(small.raw[0], key=name, file=f"inbox/sem/{name}.png", note=name)
+    return dataclasses.replace(
+        small,
+        cells=(cell,),
+        tomograms=(dataclasses.replace(small.tomograms[0], key=name, modality=name),),
+        raw=(raw,),
+        provenance=(ProvenanceRow("sem_field", name, name, name), ProvenanceRow("cell_view", name, name, name)),
+        rests_on=small.rests_on.assign(key=name),
+        verdicts=small.verdicts.assign(sentence_en=name, sentence_ko=name, reason=name),
+        left_out=(LeftOut("sem_field", name, name),),
+    )
+
+
 def empty_study() -> ReportData:
     """A study in which nothing went well."""
     return ReportData(

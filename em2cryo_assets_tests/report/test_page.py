@@ -3,6 +3,7 @@ import dataclasses
 import re
 from html.parser import HTMLParser
 from importlib.resources import files
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -78,13 +79,23 @@ def test_an_earlier_report_is_replaced_whole_and_other_folders_are_refused(made_
 
 def test_names_from_outside_stay_words(made_up, tmp_path):
     study = made_up.study(cells=2, title=HOSTILE)
-    cell = dataclasses.replace(study.cells[0], key=HOSTILE, notes=(HOSTILE,))
+    cell = dataclasses.replace(
+        study.cells[0], key=HOSTILE, notes=(HOSTILE,), comparable=False, why_not=HOSTILE, field=HOSTILE
+    )
     slide = dataclasses.replace(study.tomograms[0], key=HOSTILE, modality=HOSTILE)
     table = study.verdicts.assign(sentence_en=HOSTILE, reason=HOSTILE, characteristic=HOSTILE)
-    write_report(tmp_path / "r", dataclasses.replace(study, cells=(cell,), tomograms=(slide,), verdicts=table))
+    raw = dataclasses.replace(study.raw[0], key=HOSTILE, file=f"inbox/sem/{HOSTILE}.png", note=HOSTILE)
+    row = dataclasses.replace(study.provenance[0], asset="sem_field", key=HOSTILE, digest=HOSTILE)
+    behind = study.rests_on.assign(characteristic=HOSTILE, key=HOSTILE)
+    hostile = {"raw": (raw,), "provenance": (row,), "rests_on": behind}
+    write_report(
+        tmp_path / "r", dataclasses.replace(study, cells=(cell,), tomograms=(slide,), verdicts=table, **hostile)
+    )
     reader = parse(tmp_path / "r")
     assert not [one for one in reader.attributes if one[1].startswith("on")]
-    assert sum(HOSTILE in text for text in reader.text) > 5
+    assert sum(HOSTILE in text for text in reader.text) > 12
+    links = [value for tag, name, value in reader.attributes if name == "href" and "inbox" in value]
+    assert links == [f"../{quote(raw.file)}"]
     assert "javascript:" not in (tmp_path / "r" / "index.html").read_text(encoding="utf-8")
 
 
