@@ -355,7 +355,7 @@ _IN_ORDER = (
         "report",
         "comparison",
         None,
-        "6",
+        "7",
         (
             Upstream("verdicts", "single"),
             Upstream("verdict_calibration", "single"),

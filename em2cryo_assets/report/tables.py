@@ -12,7 +12,17 @@ import pandas as pd
 from markupsafe import Markup
 
 from em2cryo_assets.report.charts import depth_chart, fractions_chart, interval_chart, number
-from em2cryo_assets.report.words import ATLAS_WORDS, LOGARITHMS, RATIOS, VERDICTS, Bilingual, characteristic_name
+from em2cryo_assets.report.words import (
+    ATLAS_COLUMNS,
+    ATLAS_WORDS,
+    DISTANCES,
+    LABEL_WORDS,
+    LOGARITHMS,
+    RATIOS,
+    VERDICTS,
+    Bilingual,
+    characteristic_name,
+)
 
 __all__ = [
     "AtlasTable",
@@ -280,6 +290,8 @@ def measurement_rows(table: pd.DataFrame) -> tuple[tuple[Bilingual, str, str], .
             if characteristic == "log_wall_radius":
                 text += f" (= {number(math.exp(float(value)))} nm)"
         assessable = str(row.get("assessable", True)) == "True"
+        if assessable and not _is_float(value) and characteristic in DISTANCES:
+            text = "a profile: compared in the pairs"
         rows.append((characteristic_name(characteristic), text, "" if assessable else _text(row.get("reason"))))
     return tuple(rows)
 
@@ -306,13 +318,15 @@ def atlas(tables: Mapping[str, pd.DataFrame], *, most: int = 40) -> tuple[AtlasT
         table = tables[name]
         chart = Markup(charts[name](table)) if name in charts and len(table) else Markup("")
         if len(table) == 1:  # one thing with many numbers reads better downwards
-            table = pd.DataFrame({"": table.columns, "value": list(table.iloc[0])})
-            table[""] = table[""].str.replace("_", " ")
+            names = [_column_words(column) for column in table.columns]
+            table = pd.DataFrame({"": names, "value": list(table.iloc[0])})
+        elif "label" in table.columns:
+            table = table.assign(label=[LABEL_WORDS[x].en if x in LABEL_WORDS else x for x in table["label"]])
         rows = tuple(
             tuple(number(value) if _is_float(value) else _text(value) for value in record)
             for record in table.head(most).itertuples(index=False, name=None)
         )
-        columns = tuple(str(column).replace("_", " ") for column in table.columns)
+        columns = tuple(map(_column_words, table.columns))
         out.append(
             AtlasTable(
                 ATLAS_WORDS.get(name, Bilingual(name.replace("_", " "), "")),
@@ -323,6 +337,10 @@ def atlas(tables: Mapping[str, pd.DataFrame], *, most: int = 40) -> tuple[AtlasT
             )
         )
     return tuple(out)
+
+
+def _column_words(column: Any) -> str:
+    return ATLAS_COLUMNS.get(str(column), str(column).replace("_", " "))
 
 
 def _text(value: Any) -> str:

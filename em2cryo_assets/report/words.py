@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from em2cryo_assets.report.data import TextBlock
 
 __all__ = [
+    "ATLAS_COLUMNS",
     "ATLAS_WORDS",
     "CHARACTERISTICS",
     "DISTANCES",
@@ -111,6 +112,31 @@ ATLAS_WORDS: Final = MappingProxyType(
         "meta": Bilingual("About the atlas", "아틀라스 정보"),
     }
 )
+
+ATLAS_COLUMNS: Final = MappingProxyType(
+    {
+        "label": "part of the cell",
+        "v_v": "volume fraction",
+        "low": "low (90 %)",
+        "high": "high (90 %)",
+        "s_v_per_um": "surface per volume, 1/µm",
+        "thickness_bias": "bias by thickness",
+        "n_sections": "sections",
+        "n_units": "cells",
+        "n_blocks": "blocks",
+        "n_needed": "cells needed for ±20 %",
+        "mean_nm": "mean, nm",
+        "sd_nm": "SD between cells, nm",
+        "median_nm": "median, nm",
+        "compression": "knife's compression undone",
+        "s_bin": "bin of depth",
+        "p": "share",
+        "density_mean": "mean density",
+        "density_sd": "SD of density",
+        "n_px": "pixels",
+    }
+)
+"""Headings of the atlas's columns; others are shown by their own names."""
 
 SOURCE_WORDS: Final = MappingProxyType(
     {

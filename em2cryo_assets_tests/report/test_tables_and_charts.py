@@ -144,4 +144,13 @@ def test_verdicts_stand_best_first_and_exploratory_ones_last():
 
 def test_a_table_of_one_row_reads_downwards():
     table = tables.atlas({"wall": pd.DataFrame({"mean_nm": [145.0], "n_units": [20]})})[0]
-    assert table.rows == (("mean nm", "145"), ("n units", "20"))
+    assert table.rows == (("mean, nm", "145"), ("cells", "20"))
+
+
+def test_words_take_the_place_of_column_names_and_codes():
+    frame = pd.DataFrame({"label": ["lipid_droplet", "wall"], "v_v": [0.02, 0.2], "my_own": ["x", "y"]})
+    table = tables.atlas({"fractions": frame})[0]
+    assert table.columns == ("part of the cell", "volume fraction", "my own")
+    assert [row[0] for row in table.rows] == ["lipid droplet", "wall"]
+    profile = {"characteristic": "depth_profile", "value": np.nan, "assessable": True, "reason": ""}
+    assert tables.measurement_rows(pd.DataFrame([profile]))[0][1] == "a profile: compared in the pairs"
