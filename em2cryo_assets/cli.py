@@ -19,6 +19,7 @@ import click
 from em2cryo_assets.cli_doctor import doctor
 from em2cryo_assets.cli_export import export
 from em2cryo_assets.cli_store import store
+from em2cryo_assets.cli_view import view
 from em2cryo_assets.formats.errors import InputError
 from em2cryo_assets.resources.inbox import KINDS, Kind
 from em2cryo_assets.resources.study import Study, open_study
@@ -49,6 +50,7 @@ class _Kinds(click.Group):
 main.add_command(doctor)
 main.add_command(export)
 main.add_command(store)
+main.add_command(view)
 
 
 @main.group(cls=_Kinds)

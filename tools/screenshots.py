@@ -1,4 +1,4 @@
-"""Make the four pictures of the README from the study of EM2CRYO_DATA, else the demo: run `make demo` first.
+"""Make the pictures of README and docs/interior.md from the study of EM2CRYO_DATA, else the demo: run `make demo` first.
 
 The UI is started on a free port, visited with Chromium, and stopped.
 """
@@ -36,7 +36,7 @@ FLAGS = [
 
 
 def main() -> None:
-    """Write lineage.png, partition.png, report.png and verdict.png."""
+    """Write lineage.png, partition.png, report.png, verdict.png and viewer.png."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--study", type=Path, default=Path(os.environ.get("EM2CRYO_DATA", ROOT / "data" / "demo")))
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
@@ -63,6 +63,7 @@ def main() -> None:
         settle(page)
         write(page.screenshot(), given.out / "report.png", 400_000)
         write(verdict(page), given.out / "verdict.png", 200_000)
+        write(viewer(page, given.study), given.out / "viewer.png", 400_000)
         browser.close()
 
 
@@ -107,11 +108,8 @@ def lineage(page: Any, url: str) -> bytes:
 
 def partition(page: Any, url: str, study: Path) -> bytes:
     """A pseudo-3D cell that is compared, with its picture and numbers, down to the rows that only programs read."""
-    store = Store(study / "store")
-    views = {key: store.current("cell_view", key) for key in sorted(store.keys("cell_view"))}
-    whole = [key for key, view in views.items() if view and not read_record(view)["why_not_comparable"]]
     page.set_viewport_size({"width": 1600, "height": 1100})
-    page.goto(f"{url}/assets/fused_volume?view=partitions&partition={whole[0]}")
+    page.goto(f"{url}/assets/fused_volume?view=partitions&partition={first_cell(study)}")
     page.locator('img[src^="data:image/"]').first.wait_for()
     settle(page)
     end = page.get_by_text("digest", exact=True).first.bounding_box()["y"] - 12
@@ -128,6 +126,29 @@ def verdict(page: Any) -> bytes:
     return page.screenshot(
         clip={"x": box["x"] - 12, "y": box["y"], "width": box["width"] + 24, "height": box["height"]}
     )
+
+
+def viewer(page: Any, study: Path) -> bytes:
+    """The same cell in Neuroglancer, once all is drawn."""
+    command = [sys.executable, "-m", "em2cryo_assets.cli", "view", "cell", first_cell(study), "--no-browser"]
+    environment = {**os.environ, "EM2CRYO_DATA": str(study), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        address = [process.stdout.readline() for _ in range(2)][1].strip()
+        page.set_viewport_size({"width": 1200, "height": 800})
+        page.goto(address)
+        page.wait_for_timeout(10_000)  # chunks and mesh come after the page, and nothing tells when they are drawn
+        settle(page)
+        shot = page.screenshot()
+        process.send_signal(signal.SIGINT)
+    return bytes(shot)
+
+
+def first_cell(study: Path) -> str:
+    """Key of the first cell that is compared."""
+    store = Store(study / "store")
+    views = {key: store.current("cell_view", key) for key in sorted(store.keys("cell_view"))}
+    return next(key for key, view in views.items() if view and not read_record(view)["why_not_comparable"])
 
 
 def settle(page: Any) -> None:
