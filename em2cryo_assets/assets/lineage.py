@@ -326,7 +326,7 @@ _IN_ORDER = (
         "verdict_calibration",
         "comparison",
         None,
-        "1",
+        "2",
         (Upstream("comparison_table", "single"),),
         "How often verdicts are right: the same rules tried on SIMULATED studies of this study's size, whose answers are "
         "known.",

@@ -129,7 +129,7 @@ def _why_not_comparable(table: pd.DataFrame) -> list[str]:
     for border, occluded, support, mother in zip(*columns, strict=True):
         reason = ""
         if border:
-            reason = "cut by the border of its field or by what is no image"
+            reason = "cut by the border of its field or by the data bar"
         elif occluded > _MOST_OCCLUDED:
             reason = f"{occluded:.0%} of it hidden by other cells, more than {_MOST_OCCLUDED:.0%}"
         elif support < _LEAST_EDGE_SUPPORT:
