@@ -83,6 +83,7 @@ def _fill(neuroglancer: Any, state: Any, scene: Scene, address: str, made: Path)
     state.projection_orientation = _FROM_ABOVE
     # Slices would hide the surface in 3-D; where there is none, they are all that can be drawn there.
     state.show_slices = not any(layer.kind == "mesh" for layer in scene.layers)
+    state.hide_cross_section_background_3d = True
     state.layout = "4panel"
     for number, layer in enumerate(scene.layers):
         shown = _SHOW[layer.kind](neuroglancer, layer, f"{address}/{number}", address, made)

@@ -19,6 +19,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from em2cryo_assets.resources.study import open_study
+from em2cryo_assets.viewers.in_neuroglancer import serve
+from em2cryo_assets.viewers.layers import tomogram_scene
 from em2cryo_assets_tests.browser.visits import visit
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -117,14 +120,14 @@ def test_a_cell_is_drawn_turned_and_stays_on_this_machine(one_cell: Path, chromi
     context.close()
 
 
-def test_a_tomogram_is_drawn_with_its_labels(one_cell: Path, chromium: Any, tmp_path: Path) -> None:
+def test_a_tomogram_is_drawn_with_its_labels(one_cell: Path, chromium: Any) -> None:
     context = chromium.new_context(viewport={"width": 1200, "height": 800})
-    with viewing(one_cell, tmp_path, "tomogram", "lamella-02") as (_, address):
-        opened = visit(context)
-        opened.page.goto(address)
-        wait_for(lambda: tinted(pixels(opened.page, "xy"), WALL) > 1000, "no wall was drawn")
-        assert scales(opened.page) == {"8nm"}
-        opened.page.keyboard.press("2")  # without labels the density is grey
-        wait_for(lambda: tinted(pixels(opened.page, "xy"), WALL) == 0, "the labels stayed")
-        assert pixels(opened.page, "xy").std() > 10
+    with serve(tomogram_scene(open_study(one_cell), "lamella-02")) as viewer:
+        page = visit(context).page
+        page.goto(viewer.get_viewer_url())
+        wait_for(lambda: tinted(pixels(page, "xy"), WALL) > 1000, "no wall was drawn")
+        assert scales(page) == {"8nm"}
+        page.keyboard.press("2")  # without labels the density is grey
+        wait_for(lambda: tinted(pixels(page, "xy"), WALL) == 0, "the labels stayed")
+        assert pixels(page, "xy").std() > 10
     context.close()
