@@ -5,7 +5,7 @@ import sys
 
 NAMES = (
     "ground", "ingest", "phantom", "cryo", "realism", "realism_tem_cryo", "masks",
-    "sections", "tomogram_labels", "tomograms", "compare", "atlas", "fusion", "report",
+    "sections", "tomogram_labels", "tomograms", "compare", "atlas", "fusion", "report", "scale",
 )  # fmt: skip
 
 
