@@ -108,6 +108,13 @@ def open_tomogram(path: Path, sidecar: Sidecar) -> Tomogram:
             raise InputError(path, "an overview is one plane, and it has several.", "stitch them, or export one.")
         if sidecar.voxel_size_nm is None and sidecar.pixel_size_nm is not None:
             sidecar = replace(sidecar, voxel_size_nm=sidecar.pixel_size_nm)
+    elif min(raw.array.shape) == 1:
+        raise InputError(
+            path,
+            "it is a single image, no volume.",
+            f'if it is a map of frozen cells, write modality = "overview" into {path.name}.toml; a section is added '
+            "with: em2cryo add tem.",
+        )
     check_values(path, raw.array)
     warnings, fallbacks = list(raw.warnings), list[str]()
     voxel_nm, source = believed_voxel(path, raw, sidecar, warnings, fallbacks)

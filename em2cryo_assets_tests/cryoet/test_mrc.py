@@ -75,7 +75,7 @@ def test_axis_order_of_the_header_is_honoured(tmp_path, axes):
 
 
 def test_unsigned_bytes_of_old_imod_files(tmp_path):
-    path = write(tmp_path / "a.mrc", np.array([[[1, -1], [2, -2]]], dtype=np.int8))
+    path = write(tmp_path / "a.mrc", np.array([[[1, -1], [2, -2]]] * 2, dtype=np.int8))
     raw = bytearray(path.read_bytes())
     raw[152:160] = np.array([1146047817, 0], dtype="<i4").tobytes()
     path.write_bytes(raw)
@@ -230,6 +230,14 @@ def test_colour_and_broken_tiffs(tmp_path):
     (tmp_path / "b.tif").write_bytes(raw[:400])
     with pytest.raises(InputError, match="4 planes"):
         open_tomogram(tmp_path / "b.tif", LAMELLA)
+
+
+def test_a_single_image_is_no_volume_unless_it_is_an_overview(tmp_path):
+    path = write(tmp_path / "map.mrc", VOLUME[:1])
+    for sidecar in (LAMELLA, Sidecar()):
+        with pytest.raises(InputError, match=r'single image.*modality = "overview"'):
+            open_tomogram(path, sidecar)
+    assert open_tomogram(path, Sidecar(modality="overview")).density.shape == (1, *VOLUME.shape[1:])
 
 
 REFERENCE = os.environ.get("EM2CRYO_REFERENCE_DATA")
