@@ -1,5 +1,8 @@
 """What the tests of the lineage share: one small study, made once."""
 
+import fcntl
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,12 +10,24 @@ import pytest
 
 @pytest.fixture(scope="session")
 def one_cell(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cell, two sections and a lamella, brought up to date; copy it before changing anything."""
+    """One cell, two sections and a lamella, brought up to date; copy it before changing anything.
+
+    Processes that share the tests share its making, half a minute of a processor: the first makes it, the others wait for
+    their copy.
+    """
     from em2cryo_assets_tests.integration.tiny_study import opened, put_one_cell
 
-    root = tmp_path_factory.mktemp("one-cell") / "study"
-    with opened(root) as tiny:
-        put_one_cell(tiny.inbox)
-        outcome, _ = tiny.run()
-        assert outcome.problems == ()
+    base = tmp_path_factory.getbasetemp()
+    master = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "one-cell"
+    master.mkdir(exist_ok=True)
+    with (master / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (master / "study").exists():
+            with opened(master / "unfinished") as tiny:
+                put_one_cell(tiny.inbox)
+                outcome, _ = tiny.run()
+                assert outcome.problems == ()
+            (master / "unfinished").rename(master / "study")
+        root = tmp_path_factory.mktemp("one-cell") / "study"
+        shutil.copytree(master / "study", root)
     return root
