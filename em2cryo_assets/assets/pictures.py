@@ -23,7 +23,7 @@ __all__ = ["LABEL_COLOURS_SAID", "as_tall", "mesh_pictures", "outlined", "pictur
 LABEL_COLOURS_SAID: Final = (
     "Wall orange, membrane yellow, cytoplasm grey, nucleus blue, vacuole pink, mitochondria red, lipid droplets green."
 )
-"""The colours of `report.raster.LABEL_COLOURS` in words, for captions."""
+"""The colours of `colours.LABEL_COLOURS` in words, for captions."""
 
 _LIMIT_BYTES: Final = 50_000
 _SIDE_PX: Final = 320

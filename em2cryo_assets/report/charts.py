@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from em2cryo_assets.report.raster import LABEL_COLOURS
+from em2cryo_assets.colours import LABEL_COLOURS
 from em2cryo_assets.report.words import DISTANCES, LABEL_WORDS
 from em2cryo_assets.vocabulary import LABELS
 

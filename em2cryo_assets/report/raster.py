@@ -6,47 +6,21 @@ here: anything drawn on top of pixels (`figures`).
 
 import struct
 import zlib
-from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from em2cryo_assets.colours import LABEL_COLOURS, SOURCE_COLOURS
 from em2cryo_assets.vocabulary import LABELS, SOURCES
 
 __all__ = [
-    "LABEL_COLOURS",
-    "SOURCE_COLOURS",
     "colour_codes",
     "colour_uncertainty",
     "grey",
     "overlay",
     "png",
 ]
-
-LABEL_COLOURS: Final = MappingProxyType(
-    {
-        "outside": "#0b0d10",
-        "wall": "#e69f00",
-        "membrane": "#f0e442",
-        "cytoplasm": "#6f7680",
-        "nucleus": "#56b4e9",
-        "vacuole": "#cc79a7",
-        "mitochondrion": "#d55e00",
-        "lipid_droplet": "#009e73",
-    }
-)
-"""The palette of Okabe and Ito (2008), told apart by colour-blind readers; cytoplasm and outside neutral."""
-
-SOURCE_COLOURS: Final = MappingProxyType(
-    {
-        "none": "#0b0d10",
-        "sem_shape": "#0072b2",
-        "tem_atlas": "#e69f00",
-        "prior": "#9aa0a6",
-        "simulation": "#cc79a7",
-    }
-)
 
 # Nine stops of matplotlib's cividis (Nuñez, Anderton and Renslow 2018), uniform to colour-blind readers.
 _CIVIDIS: Final = np.array(

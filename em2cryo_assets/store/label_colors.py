@@ -6,9 +6,12 @@ Belongs here: the ``image-label`` entry of the specification. Does not belong he
 from collections.abc import Mapping
 from typing import Any
 
+from em2cryo_assets.colours import LABEL_COLOURS, SOURCE_COLOURS
+
 __all__ = ["image_label"]
 
-# Okabe and Ito (2008): told apart with any kind of colour vision; ordered so that neighbours differ.
+# For names without a colour of their own. Okabe and Ito (2008): told apart with any kind of colour vision; ordered so
+# that neighbours differ.
 _PALETTE = (
     (230, 159, 0),
     (0, 0, 0),
@@ -32,9 +35,15 @@ def image_label(names: Mapping[int, str]) -> dict[str, Any]:
     if not names:
         return {}
     ordered = sorted(names)
-    colors = [
-        {"label-value": value, "rgba": [*_PALETTE[(value - 1) % len(_PALETTE)], 255 if value else 0]}
-        for value in ordered
-    ]
+    colors = [{"label-value": value, "rgba": [*_colour(value, names[value]), 255 if value else 0]} for value in ordered]
     properties = [{"label-value": value, "name": names[value]} for value in ordered]
     return {"colors": colors, "properties": properties}
+
+
+def _colour(value: int, name: str) -> tuple[int, int, int]:
+    """Red, green and blue of a value: those of its name in the pictures, else the next of the palette."""
+    named = LABEL_COLOURS.get(name) or SOURCE_COLOURS.get(name)
+    if named is None:
+        return _PALETTE[(value - 1) % len(_PALETTE)]
+    red, green, blue = bytes.fromhex(named.removeprefix("#"))
+    return red, green, blue

@@ -9,8 +9,8 @@ import trimesh
 from PIL import Image
 
 from em2cryo_assets.assets.pictures import mesh_pictures, pictures, table
+from em2cryo_assets.colours import LABEL_COLOURS
 from em2cryo_assets.geometry.mesh import Mesh
-from em2cryo_assets.report.raster import LABEL_COLOURS
 
 HUES = {
     "wall": "orange",

@@ -8,10 +8,10 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 
+from em2cryo_assets.colours import LABEL_COLOURS, SOURCE_COLOURS
 from em2cryo_assets.report.data import ReportData
 from em2cryo_assets.report.entries import CellEntry, FusedSlice
 from em2cryo_assets.report.page import write_report
-from em2cryo_assets.report.raster import LABEL_COLOURS, SOURCE_COLOURS
 from em2cryo_assets.report.words import LABEL_WORDS, LIMITS, METHODS, SOURCE_WORDS
 from em2cryo_assets.vocabulary import LABELS, SOURCES
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import zarr
 
+from em2cryo_assets.colours import LABEL_COLOURS
 from em2cryo_assets.store.digest import digest_folder
 from em2cryo_assets.store.images import read_image, read_labels, write_image
-from em2cryo_assets.vocabulary import LABEL_NAMES, SOURCE_NAMES
+from em2cryo_assets.vocabulary import LABEL_NAMES, LABELS, SOURCE_NAMES
 from em2cryo_assets_tests.memory import PEAK_MIB
 
 _RNG = np.random.default_rng(1)
@@ -84,6 +85,8 @@ def test_the_model_of_the_specification_accepts_it(tmp_path: Path) -> None:
     assert {item["label-value"]: item["name"] for item in properties} == dict(LABEL_NAMES)
     colors = shown["attributes"]["ome"]["image-label"]["colors"]
     assert len({tuple(item["rgba"]) for item in colors}) == len(LABEL_NAMES)
+    in_pictures = {LABELS[name]: [*bytes.fromhex(colour[1:])] for name, colour in LABEL_COLOURS.items()}
+    assert {item["label-value"]: item["rgba"][:3] for item in colors} == in_pictures
 
 
 def test_a_plane_is_accepted_too(tmp_path: Path) -> None:
