@@ -355,7 +355,7 @@ _IN_ORDER = (
         "report",
         "comparison",
         None,
-        "7",
+        "8",
         (
             Upstream("verdicts", "single"),
             Upstream("verdict_calibration", "single"),

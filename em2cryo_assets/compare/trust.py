@@ -36,30 +36,26 @@ def _sentence(rows: pd.DataFrame) -> Sentence:
             f"Not assessable in any of {int(rows['studies'].sum())} simulated studies of this size, whatever was true.",
             f"이 규모의 모의 연구 {int(rows['studies'].sum())}건 모두에서, 사실이 무엇이든 평가할 수 없었다.",
         )
-    equal, off = (_share(rows, answer) for answer in (NO_DIFFERENCE, WHOLE))
     fakes = rows[rows["answer"] == A_FAKE]
     worst = max(fakes.to_dict("records"), key=lambda row: row["n_captured"] / row["studies"], default=None)
-    english, korean = [], []
-    if equal:
-        english.append(f"called captured in {equal} where nothing differed")
-        korean.append(f"차이가 없을 때 {equal}")
-    if off:
-        english.append(f"in {off} where the difference was the tolerance itself")
-        korean.append(f"차이가 허용 한계와 같을 때 {off}")
-    if worst is not None:
-        share = _of(int(worst["n_captured"]), int(worst["studies"]))
-        english.append(f"in {share} for the fake that came nearest")
-        korean.append(f"가장 비슷한 가짜의 경우 {share}")
+    told = [
+        (_share(rows, NO_DIFFERENCE), "called captured in {} where nothing differed", "차이가 없을 때 {}"),
+        (_share(rows, WHOLE), "in {} where the difference was the tolerance itself", "차이가 허용 한계와 같을 때 {}"),
+        (
+            None if worst is None else (int(worst["n_captured"]), int(worst["studies"])),
+            "in {} for the fake that came nearest",
+            "가장 비슷한 가짜의 경우 {}",
+        ),
+    ]
+    english = [words.format(f"{share[0]} of {share[1]}") for share, words, _ in told if share]
+    korean = [words.format(f"{share[1]}건 중 {share[0]}건") for share, _, words in told if share]
     return Sentence(
         f"In simulated studies of this size it was {', '.join(english)}.",
         f"이 규모의 모의 연구에서 포착으로 판정된 비율: {', '.join(korean)}.",
     )
 
 
-def _share(rows: pd.DataFrame, answer: str) -> str:
+def _share(rows: pd.DataFrame, answer: str) -> tuple[int, int] | None:
+    """Studies called captured, and all, of an answer that was tried."""
     chosen = rows[rows["answer"] == answer]
-    return _of(int(chosen["n_captured"].sum()), int(chosen["studies"].sum())) if len(chosen) else ""
-
-
-def _of(hits: int, studies: int) -> str:
-    return f"{hits} of {studies}"
+    return (int(chosen["n_captured"].sum()), int(chosen["studies"].sum())) if len(chosen) else None
