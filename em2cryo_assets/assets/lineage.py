@@ -178,7 +178,7 @@ _IN_ORDER = (
         "cell_masks",
         "masks",
         "fields",
-        "4",
+        "5",
         (Upstream("sem_field", "same"), Upstream("sem", "labels"), Upstream("sem_mask_model", "single")),
         "The visible outline of every cell of a field. Labels drawn by a person beside the image take their place.",
         settings=("segmenter",),
@@ -246,7 +246,7 @@ _IN_ORDER = (
         "cell_features",
         "volumes",
         "cells",
-        "5",
+        "6",
         (
             Upstream("cell_view", "same"),
             Upstream("cell_mesh", "same"),
@@ -302,7 +302,7 @@ _IN_ORDER = (
         "comparison_table",
         "comparison",
         None,
-        "4",
+        "5",
         (
             Upstream("cell_features", "every"),
             Upstream("tomogram_features", "every"),

@@ -29,6 +29,7 @@ from em2cryo_assets.vocabulary import LABELS, ORGANELLES
 
 __all__ = [
     "MEASUREMENT_COLUMNS",
+    "OF_ONE_CELL",
     "UNITS",
     "Row",
     "cell_measurements",
@@ -80,6 +81,8 @@ _SHAPE: Final = (
 _OUTLINES: Final = ("outline_axis_ratio", "silhouette_axis_ratio")
 _VECTORS: Final = ("depth_profile", "density_distribution", "power_spectrum")
 
+OF_ONE_CELL: Final = "this cell: "
+"""Begins a reason that says nothing of the other cells of a study."""
 _ONE_ATLAS: Final = "every fused cell shares the study's one atlas; the independent units are the TEM cells"
 _BUDDED: Final = "it carries a bud, and shapes from SEM are of single bodies"
 _LEAST_SOLIDITY: Final = 0.97
@@ -134,7 +137,7 @@ def cell_measurements(
     base: Row = {"side": "sem", "key": key, "unit": unit, "block": field, "modality": "sem"}
     rows = []
     for name, value in shape_values(mesh, seed=seed).items():
-        reason = why_not
+        reason = f"{OF_ONE_CELL}{why_not}" if why_not else ""
         if not reason and name in ABSOLUTE:
             reason = DRIED
         if not reason:

@@ -5,6 +5,7 @@ why a characteristic has nothing to compare. Does not belong here: tests and ver
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
@@ -14,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from em2cryo_assets.compare.characteristics import CHARACTERISTICS, Characteristic
+from em2cryo_assets.compare.descriptors import OF_ONE_CELL
 from em2cryo_assets.compare.distances import VALID_CONTROLS, distance_excess
 from em2cryo_assets.compare.drying import ABSOLUTE, undried
 from em2cryo_assets.compare.margins import MARGINS
@@ -170,7 +172,7 @@ def usable_rows(rows: pd.DataFrame) -> pd.DataFrame:
 def _why(rows: pd.DataFrame, fallback: str) -> str:
     """Pick the reason most rows give; one that holds for every cell goes before a cell's own bad luck."""
     reasons = rows.loc[rows["reason"] != "", "reason"].tolist()
-    general = [r for r in reasons if "occluded" not in r] or reasons
+    general = [r for r in reasons if not r.startswith(OF_ONE_CELL)] or reasons
     return max(sorted(set(general)), key=general.count) if general else fallback
 
 
@@ -306,7 +308,10 @@ def _left_out(rows: pd.DataFrame, usable: pd.DataFrame, side: str) -> list[str]:
     if not len(usable) or len(usable) == len(rows):
         return []
     lost = rows.drop(usable.index)
-    return [f"{len(lost)} of {len(rows)} on the {side}'s side left out: {_why(lost, 'undefined')}"]
+    counted = Counter((reason or "undefined").removeprefix(OF_ONE_CELL) for reason in lost["reason"])
+    listed = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    why = listed[0][0] if len(listed) == 1 else ", ".join(f"{n} {reason}" for reason, n in listed)
+    return [f"{len(lost)} of {len(rows)} on the {side}'s side left out: {why}"]
 
 
 def _paired_row(

@@ -131,18 +131,18 @@ def _why_not_comparable(table: pd.DataFrame) -> list[str]:
         if border:
             reason = "cut by the border of its field or by the data bar"
         elif occluded > _MOST_OCCLUDED:
-            reason = f"{occluded:.0%} of it hidden by other cells, more than {_MOST_OCCLUDED:.0%}"
+            reason = f"more than {100 * _MOST_OCCLUDED:.0f} % of it hidden by other cells"
         elif support < _LEAST_EDGE_SUPPORT:
-            reason = f"its outline is seen along {support:.0%} only, less than {_LEAST_EDGE_SUPPORT:.0%}"
+            reason = f"less than {100 * _LEAST_EDGE_SUPPORT:.0f} % of its outline seen"
         elif mother:
-            reason = f"perhaps a bud of cell {mother}, which it touches and which is much larger"
+            reason = "perhaps a bud of a much larger cell that it touches"
         reasons.append(reason)
     whole = [not reason for reason in reasons]
     if any(whole):
         least = _LEAST_AREA * float(table.loc[whole, "area_um2"].median())
         for i, area in enumerate(table["area_um2"]):
             if whole[i] and area < least:
-                reasons[i] = f"{area:.2g} µm² in area, below {_LEAST_AREA} of the median: a bud or a fragment"
+                reasons[i] = f"below {100 * _LEAST_AREA:.0f} % of the median area: a bud or a fragment"
     return reasons
 
 

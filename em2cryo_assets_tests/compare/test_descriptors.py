@@ -79,6 +79,7 @@ def test_what_the_estimator_imposes_is_not_assessable():
 def test_hidden_cells_are_measured_but_never_compared():
     rows = sem(why_not="cut by the border of its field", imposed=())
     assert not rows["assessable"].any()
+    assert set(rows["reason"]) == {"this cell: cut by the border of its field"}
     assert np.isfinite(rows["value"]).all()
 
 

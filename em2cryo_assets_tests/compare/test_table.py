@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from em2cryo_assets.compare.characteristics import CHARACTERISTICS
+from em2cryo_assets.compare.descriptors import OF_ONE_CELL
 from em2cryo_assets.compare.table import TABLE_COLUMNS, comparison_table
 from em2cryo_assets_tests.compare.made_up_study import EMPTY, exact, measured, paired
 
@@ -54,7 +55,7 @@ def test_shape_is_never_read_from_a_part_of_a_cell(modality: str) -> None:
 def test_the_models_own_reason_is_kept(reason: str, cause: str) -> None:
     sem = pd.concat(
         [
-            measured("sem", "log_volume", [3.0, 3.1], reason="occluded by more than 10 % or cut by the border"),
+            measured("sem", "log_volume", [3.0, 3.1], reason=f"{OF_ONE_CELL}cut by the border"),
             measured("sem", "log_volume", [3.2], reason=reason),
         ]
     )
@@ -65,13 +66,14 @@ def test_the_models_own_reason_is_kept(reason: str, cause: str) -> None:
 
 def test_cells_that_may_not_count_are_left_out_and_counted() -> None:
     good = measured("sem", "axis_ratio", exact(1.2, 0.1, 5))
-    bad = measured("sem", "axis_ratio", [9.0, 8.0], reason="occluded by more than 10 %")
-    bad["unit"] = ["x", "y"]
+    bad = measured("sem", "axis_ratio", [9.0, 8.0, 7.0], reason=f"{OF_ONE_CELL}more than 10 % of it hidden")
+    bad["unit"] = ["x", "y", "z"]
+    bad.iloc[0, bad.columns.get_loc("reason")] = f"{OF_ONE_CELL}perhaps a bud"
     cryo = measured("cryo", "axis_ratio", exact(1.2, 0.1, 6))
     found = row(comparison_table(pd.concat([good, bad]), cryo, EMPTY, EMPTY), "axis_ratio")
     assert found["n_model"] == 5
     assert found["estimate_model"] == pytest.approx(1.2)
-    assert found["note"] == "2 of 7 on the model's side left out: occluded by more than 10 %"
+    assert found["note"] == "3 of 8 on the model's side left out: 2 more than 10 % of it hidden, 1 perhaps a bud"
 
 
 def test_undefined_values_are_no_units() -> None:
