@@ -17,7 +17,7 @@ PAIR_VECTORS = pa.DataFrameSchema(
         "unit_cell": text("independent cell on the model's side"),
         "unit_tomogram": text("independent cell on the frozen-hydrated side"),
         "variant": text("model, a fake (homogeneous, label_permuted, phase_randomised), or reference: the tomogram"),
-        "characteristic": text("what is compared, as in `compare/characteristics.py`"),
+        "characteristic": text("what is compared; the list of characteristics says what each is"),
         "bin": count("number of the bin of depth, density or frequency; 0 where there is one value"),
         "x": number("where the bin lies: depth in nm, density, or frequency; of contrast_order the labels shared"),
         "value": number("what was measured in the bin; of contrast_order Kendall's τ against the tomogram"),
@@ -46,7 +46,7 @@ EDGES = pa.DataFrameSchema(
 
 RATES = pa.DataFrameSchema(
     {
-        "characteristic": text("what is compared, as in `compare/characteristics.py`"),
+        "characteristic": text("what is compared; the list of characteristics says what each is"),
         "answer": text(
             "what was true in the simulated studies: no difference, half the tolerance, the tolerance, a fake"
         ),

@@ -8,9 +8,9 @@ import pandera.pandas as pa
 __all__ = ["count", "flag", "number", "text"]
 
 
-def text(description: str) -> pa.Column:
+def text(description: str, *checks: pa.Check, unique: bool = False) -> pa.Column:
     """Words; empty where there are none."""
-    return pa.Column(str, coerce=True, description=description)
+    return pa.Column(str, list(checks), coerce=True, unique=unique, description=description)
 
 
 def number(description: str) -> pa.Column:
@@ -18,9 +18,9 @@ def number(description: str) -> pa.Column:
     return pa.Column(float, nullable=True, coerce=True, description=description)
 
 
-def count(description: str) -> pa.Column:
+def count(description: str, *checks: pa.Check) -> pa.Column:
     """A whole number."""
-    return pa.Column(int, coerce=True, description=description)
+    return pa.Column(int, list(checks), coerce=True, description=description)
 
 
 def flag(description: str) -> pa.Column:
