@@ -28,6 +28,7 @@ from em2cryo_assets.compare.rests_on import rests_on
 from em2cryo_assets.compare.table import comparison_table as tabulate
 from em2cryo_assets.compare.tables import COMPARISON_TABLE, MEASUREMENTS, RESTS_ON, VERDICTS
 from em2cryo_assets.compare.verdicts import VERDICTS as KINDS
+from em2cryo_assets.compare.verdicts import controls_out_of_order
 from em2cryo_assets.compare.verdicts import verdicts as judge
 from em2cryo_assets.cryoet.arcs import WallArc, fit_wall_arc, wall_thickness
 from em2cryo_assets.cryoet.labels import damaged_planes
@@ -260,8 +261,9 @@ def comparison_table(work: Work) -> None:
 def verdicts(work: Work) -> None:
     """Judge each row by the rules and margins fixed beforehand."""
     source = work.one("comparison_table")
+    compared = read_table(source.path / "table.parquet")
     frame = judge(
-        read_table(source.path / "table.parquet"),
+        compared,
         seed=work.study.settings.seed,
         simulated=work.simulated,
         input_versions=f"comparison_table {source.digest[:12]}",
@@ -276,10 +278,9 @@ def verdicts(work: Work) -> None:
         **{f"n_{str(verdict).replace(' ', '_')}": int(count) for verdict, count in counts.items()},
     }
     work.check("table_schema", *_against(VERDICTS, frame))
-    wrong = frame.loc[frame["limiting_cause"].str.contains("control", case=False), "characteristic"]
-    work.check(
-        "controls_in_order", not len(wrong), f"Limited by a control: {', '.join(wrong)}." if len(wrong) else "All are."
-    )
+    wrong = controls_out_of_order(compared)
+    said = f"Nearer to the real thing than real ones to each other: {', '.join(wrong)}." if wrong else "All are."
+    work.check("controls_in_order", not wrong, said)
 
 
 def _pooled(work: Work, asset: str, name: str) -> pd.DataFrame:

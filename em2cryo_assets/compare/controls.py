@@ -1,8 +1,8 @@
 """Fakes that a good comparison must tell from the model.
 
 Belongs here: controls made from a pristine slab (so that they go through the same degradation) or from a
-cell's size alone. Does not belong here: shuffled pairs (a matter of `statistics`) and which control is valid
-for which descriptor (`verdicts`).
+cell's size alone. Does not belong here: which control is valid for which descriptor (`distances`,
+`scalar_controls`).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import pandas as pd
 
 from em2cryo_assets.compare.characteristics import CHARACTERISTICS, Characteristic
 from em2cryo_assets.compare.drying import undried
-from em2cryo_assets.compare.table import comparable_pairs, usable_rows
+from em2cryo_assets.compare.table import comparable_pairs, usable_rows, whole_first
 
 __all__ = ["KEY_COLUMNS", "rests_on"]
 
@@ -60,6 +60,8 @@ def _measured(spec: Characteristic, side: str, asset: str, frame: pd.DataFrame) 
     if not len(frame):
         return []
     used = usable_rows(frame[frame["characteristic"] == spec.name])
+    if side == "reference":
+        used, _ = whole_first(spec, used)
     return [(spec.name, side, asset, "", key) for key in sorted(set(used["key"]))]
 
 

@@ -108,7 +108,7 @@ def sentence(kind: str, *, cause: str = "", control: str = "", needed: int | Non
     ----------
     kind : str
         "captured", "approximated", "missed", "missed_distance", "not_assessable", "fake_like",
-        "too_few", "undecided" or "fake_passed".
+        "too_few", "undecided", "fake_passed", "fake_passed_twice" or "no_fake".
     cause : str
         Key of `CAUSES`, for "not_assessable".
     control : str
@@ -161,12 +161,20 @@ def sentence(kind: str, *, cause: str = "", control: str = "", needed: int | Non
             "모형과 동결 세포의 차이가 동결 세포들끼리의 차이보다 미리 정한 허용 범위 이상으로 큽니다.",
         ),
         "fake_like": Sentence(
-            f"With this number of samples it cannot be told from a fake ({fake.en}).",
-            f"이 표본 수로는 가짜({fake.ko})와 구별할 수 없습니다.",
+            f"With this number of samples even real cells cannot be told from a fake ({fake.en}).",
+            f"이 표본 수로는 실제 세포조차 가짜({fake.ko})와 구별할 수 없습니다.",
         ),
         "fake_passed": Sentence(
             f"The model lies within the tolerance, but so does a fake ({fake.en}): the test shows nothing here.",
             f"모형이 허용 범위 안에 있지만 가짜({fake.ko})도 마찬가지여서, 이 시험으로는 알 수 없습니다.",
+        ),
+        "fake_passed_twice": Sentence(
+            f"The model lies within twice the tolerance, but so does a fake ({fake.en}): the test shows nothing here.",
+            f"모형이 허용 범위의 두 배 안에 있지만 가짜({fake.ko})도 마찬가지여서, 이 시험으로는 알 수 없습니다.",
+        ),
+        "no_fake": Sentence(
+            "The difference is small, but no fake is known against which the test could be tried.",
+            "차이는 작지만, 시험을 확인해 볼 가짜가 없어 판정할 수 없습니다.",
         ),
         "too_few": Sentence(
             "Too few samples, and no practicable number would be enough.",

@@ -24,7 +24,7 @@ from em2cryo_assets.compare.scalar_controls import scalar_controls
 from em2cryo_assets.compare.statistics import MIN_UNITS, Sample, linearised
 from em2cryo_assets.vocabulary import ORGANELLES
 
-__all__ = ["TABLE_COLUMNS", "comparable_pairs", "comparison_table", "usable_rows"]
+__all__ = ["TABLE_COLUMNS", "comparable_pairs", "comparison_table", "usable_rows", "whole_first"]
 
 TABLE_COLUMNS: Final = (
     "characteristic",
@@ -199,7 +199,7 @@ def _scalar_row(spec: Characteristic, side: pd.DataFrame, cryo: pd.DataFrame, te
     mine, theirs = (t[t["characteristic"] == spec.name] for t in (side, cryo))
     model_rows = usable_rows(mine)
     reference_rows = usable_rows(theirs[theirs["modality"].isin(spec.modalities)])
-    reference_rows, notes = _whole_first(spec, reference_rows)
+    reference_rows, notes = whole_first(spec, reference_rows)
     cause, reason = "", ""
     if not len(model_rows):
         cause, reason = _model_cause(spec, mine, side)
@@ -245,7 +245,7 @@ def _scalar_row(spec: Characteristic, side: pd.DataFrame, cryo: pd.DataFrame, te
     }
 
 
-def _whole_first(spec: Characteristic, rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def whole_first(spec: Characteristic, rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Of a scalar that whole cells and slabs both show, the whole cells where there are enough of them.
 
     An arc's ln R_n scatters by .33 about a median 3 % low, by where and through which cells, or buds, it was cut; a whole
@@ -372,7 +372,8 @@ def comparable_pairs(spec: Characteristic, pairs: pd.DataFrame, cryo: pd.DataFra
     rows = cryo[cryo["characteristic"] == spec.name]
     barred = set(rows.loc[~rows["assessable"].astype(bool), "key"]) if len(rows) else set()
     pairs = pairs[~pairs["tomogram"].isin(barred)]
-    notes = [f"{len(barred)} tomograms left out: {_why(rows[rows['key'].isin(barred)], 'undefined')}"] if barred else []
+    why = _why(rows[rows["key"].isin(barred)], "undefined")
+    notes = [f"{len(barred)} tomogram{'s' * (len(barred) > 1)} left out: {why}"] if barred else []
     kinds = pairs["tomogram"].map(modality).fillna("")
     counts = pairs.assign(kind=kinds).groupby("kind")["unit_tomogram"].nunique()
     # Averages of vectors from unlike instruments mean nothing: take one kind, slabs of a cell first.

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from em2cryo_assets.compare.case import Case
+from em2cryo_assets.compare.drying import ABSOLUTE
 from em2cryo_assets.compare.sentences import control_name
 from em2cryo_assets.compare.statistics import MIN_UNITS
 
@@ -93,13 +94,15 @@ def verdict_row(case: Case, simulated: bool, input_versions: str) -> dict[str, A
 
 
 def _printed(case: Case, low: float, high: float, level: float) -> str:
-    if case.ratio:
+    if case.ratio or case.row["characteristic"] in ABSOLUTE:
+        # The logarithm of nothing is -inf: a share has its own bound there.
+        digits = 0 if case.ratio else 1
         with np.errstate(over="ignore"):
-            ends = [f"{100 * float(np.expm1(v)):+.0f} %" if np.isfinite(v) else "unbounded" for v in (low, high)]
+            ends = [f"{100 * float(np.expm1(v)):+.{digits}f} %" if v < np.inf else "unbounded" for v in (low, high)]
     else:
         digits = max(0, 2 - int(np.floor(np.log10(max(case.margin.delta, 1e-6)))))
         ends = [f"{v:+.{digits}f}" for v in (low, high)]
-    return f"{ends[0]} to {ends[1]} ({100 * level:.3g} % interval)"
+    return f"{ends[0]} to {ends[1]} ({100 * level:.3g} % interval)".replace("-", "−")
 
 
 def _quality(case: Case) -> float:

@@ -42,6 +42,19 @@ def test_sizes_rest_on_the_cells_whose_drying_is_undone() -> None:
         assert set(keys.loc[keys["characteristic"] == "log_volume", "key"]) == wanted
 
 
+def test_slabs_are_no_part_of_what_whole_cells_were_compared_by() -> None:
+    cryo = pd.concat(
+        [
+            measured("cryo", "log_wall_radius", [7.6, 7.7, 7.7, 7.8]),
+            measured("slab", "log_wall_radius", [7.2, 7.9], modality="lamella"),
+        ]
+    )
+    sem = measured("sem", "log_wall_radius", [7.6, 7.7, 7.7, 7.8])
+    table = comparison_table(sem, cryo, EMPTY, EMPTY).set_index("characteristic").loc["log_wall_radius"]
+    keys = rests_on(sem, cryo, EMPTY)
+    assert set(keys.loc[keys["side"] == "reference", "key"]) == set(json.loads(table["units_reference"]))
+
+
 def test_distances_rest_on_their_pairs_without_tomograms_that_are_barred() -> None:
     pairs = paired("power_spectrum", n=3, shifts={"model": 0.1})
     cryo = measured("cryo", "power_spectrum", [0.0, 0.0, 0.0], modality="lamella")
