@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from em2cryo_assets.assets.exports import INNER_TABLES, TABLES
-from em2cryo_assets.compare.dictionary import dictionary_of
+from em2cryo_assets.compare.dictionary import characteristics_list, dictionary_of
 
 PATH = Path(__file__).parents[1] / "docs" / "tables.md"
 _INTRODUCTION = """# Tables
@@ -26,7 +26,7 @@ def dictionary() -> str:
     """The whole file."""
     parts = [dictionary_of(f"{t.asset}: `{t.file}.csv`", t.row, t.schema) for t in TABLES]
     inner = [dictionary_of(f"{t.asset}: `{t.file}.parquet`", t.row, t.schema) for t in INNER_TABLES]
-    return "\n".join([_INTRODUCTION, *parts, _BETWEEN, *inner])
+    return "\n".join([_INTRODUCTION, characteristics_list(), *parts, _BETWEEN, *inner])
 
 
 if __name__ == "__main__":

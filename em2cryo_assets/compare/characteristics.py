@@ -11,8 +11,9 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from em2cryo_assets.compare.record import SLAB_MODALITIES, WHOLE_CELL_MODALITIES
+from em2cryo_assets.vocabulary import ORGANELLES
 
-__all__ = ["CHARACTERISTICS", "Characteristic"]
+__all__ = ["CHARACTERISTICS", "MEANINGS", "Characteristic"]
 
 Scale = Literal["difference", "ratio", "distance", "order"]
 
@@ -134,3 +135,31 @@ _ALL: Final = (
 
 CHARACTERISTICS: Final[Mapping[str, Characteristic]] = MappingProxyType({c.name: c for c in _ALL})
 """Every characteristic in the order of the report."""
+
+_RMS: Final = "the distance of two is the root mean square of their difference"
+
+MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "log_volume": "natural logarithm of the volume of a cell",
+        "log_wall_radius": "natural logarithm of the radius of the sphere of a cell's volume; in a slab that of the wall's "
+        "arc over the cosine of its inclination, r/cos β",
+        "axis_ratio": "longest over shortest semi-axis of the ellipsoid of equal inertia",
+        "outline_axis_ratio": "long over short axis of the outlines that random planes cut from a cell",
+        "silhouette_axis_ratio": "long over short axis of the outlines that a cell shows from random directions",
+        "sphericity": "π^⅓ (6 V)^⅔ / A of volume V and surface A; 1 for a sphere",
+        "axial_asymmetry": "η = √(Σ |c_lm|², l ≥ 2, m ≠ 0) / |c_00| of the radius in spherical harmonics about "
+        "the long axis",
+        "mirror_asymmetry": "M = ‖f − σf‖² / 4‖f‖² of the radius f and its mirror image σf",
+        "wall_thickness": "thickness of the cell wall along its normal",
+        **{f"fraction_{name}": f"share of the cell's volume that is {name.replace('_', ' ')}" for name in ORGANELLES},
+        "depth_profile": f"mean density by depth below the wall, in bins of 15 nm; {_RMS}",
+        "density_distribution": "distribution of the density within each label; the distance of two is Wasserstein-1, "
+        "averaged over labels",
+        "power_spectrum": f"logarithm of the power of the interior by frequency in the plane of the slab; {_RMS}",
+        "autocorrelation_length": "logarithm of the length over which the texture of the interior resembles itself, "
+        f"along each axis; {_RMS}",
+        "contrast_order": "whether labels follow each other in density as in the tomogram: 1 for the same order, "
+        "−1 for the opposite one",
+    }
+)
+"""What each characteristic is, for a reader of the tables; how it is computed stands with the functions."""

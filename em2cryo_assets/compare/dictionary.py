@@ -1,11 +1,35 @@
 """The data dictionary: what every column of a table means, made of its schema.
 
-Belongs here: schemas turned into Markdown. Does not belong here: which tables there are (`assets.exports`).
+Belongs here: schemas, and the list of characteristics, turned into Markdown. Does not belong here: which tables there
+are (`assets.exports`).
 """
 
 import pandera.pandas as pa
 
-__all__ = ["dictionary_of", "type_name"]
+from em2cryo_assets.compare.characteristics import CHARACTERISTICS, MEANINGS
+from em2cryo_assets.compare.margins import MARGINS
+
+__all__ = ["characteristics_list", "dictionary_of", "type_name"]
+
+
+def characteristics_list() -> str:
+    """Say what each characteristic is, who measures it, and how far it may be off, as a Markdown section."""
+    lines = [
+        "## Characteristics",
+        "",
+        "| characteristic | what it is | unit | model | tolerance δ, and why |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for spec in CHARACTERISTICS.values():
+        margin = MARGINS.get(spec.name)
+        tolerance = f"{margin.text}: {margin.reason}" if margin else "reported, never judged"
+        name = f"`{spec.name}`" + (" (exploratory)" if spec.exploratory else "")
+        meaning = MEANINGS[spec.name].replace("|", "\\|")
+        lines.append(f"| {name} | {meaning} | {spec.unit} | {_SIDES[spec.model_side]} | {tolerance} |")
+    return "\n".join(lines) + "\n"
+
+
+_SIDES = {"sem": "SEM", "tem": "TEM", "pairs": "pseudo-3D cell"}
 
 
 def dictionary_of(title: str, row: str, schema: pa.DataFrameSchema) -> str:

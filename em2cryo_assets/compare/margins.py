@@ -82,7 +82,7 @@ MARGINS: Final[Mapping[str, Margin]] = MappingProxyType(
         "density_distribution": Margin(
             0.15,
             "excess < 0.15",
-            "of the spread of the cytoplasm; a homogeneous interior lies several times further",
+            "about a seventh of the spread of the cytoplasm, which is the unit",
         ),
         "power_spectrum": Margin(
             0.20,

@@ -12,7 +12,7 @@ from importlib.resources import files
 import pandas as pd
 
 from em2cryo_assets.compare.margins import MARGINS
-from em2cryo_assets.compare.sentences import Sentence
+from em2cryo_assets.compare.sentences import VERDICT_NAMES, Sentence
 
 __all__ = ["MethodsFacts", "methods_paragraph"]
 
@@ -87,10 +87,17 @@ def methods_paragraph(verdicts: pd.DataFrame, facts: MethodsFacts) -> Sentence:
         **asdict(facts),
         **n,
         "margins": "; ".join(f"{name.replace('_', ' ')} {MARGINS[name].text}" for name in judged),
-        "tally": ", ".join(f"{count} {verdict}" for verdict, count in verdicts["verdict"].value_counts().items()),
+    }
+    counts = {name: int((verdicts["verdict"] == name).sum()) for name in VERDICT_NAMES} if len(verdicts) else {}
+    tallied = [(VERDICT_NAMES[name], count) for name, count in counts.items() if count]
+    tally = {
+        "en": ", ".join(f"{count} {words.en}" for words, count in tallied),
+        "ko": ", ".join(f"{words.ko} {count}" for words, count in tallied),
     }
     texts = tomllib.loads(files("em2cryo_assets.compare").joinpath("methods_text.toml").read_text(encoding="utf-8"))
-    return Sentence(*(_paragraph(texts[language], wanted, numbers, facts) for language in ("en", "ko")))
+    return Sentence(
+        *(_paragraph(texts[lang], wanted, {**numbers, "tally": tally[lang]}, facts) for lang in ("en", "ko"))
+    )
 
 
 def _paragraph(

@@ -51,7 +51,7 @@ def _sentence(rows: pd.DataFrame) -> Sentence:
     korean = [words.format(f"{share[1]}건 중 {share[0]}건") for share, _, words in told if share]
     return Sentence(
         f"In simulated studies of this size it was {', '.join(english)}.",
-        f"이 규모의 모의 연구에서 포착으로 판정된 비율: {', '.join(korean)}.",
+        f"이 규모의 모의 연구에서 “재현됨”으로 판정된 비율: {', '.join(korean)}.",
     )
 
 

@@ -196,6 +196,7 @@ def virtual(table: pd.DataFrame) -> tuple[tuple[Bilingual, str, bool, str, str, 
         elif _is_float(row["low"]):
             difference = "{:+.2f} ({:+.2f} to {:+.2f})".format(*(float(row[e]) for e in ("difference", "low", "high")))
         kind, control = str(row["compared"]), bool(row["control"])
+        difference = difference.replace("-", "−")
         out.append((_VIRTUAL[str(row["quantity"])], kind, control, sides[0], sides[1], difference))
     return tuple(out)
 

@@ -10,6 +10,7 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from em2cryo_assets.compare.sentences import VERDICT_NAMES
 from em2cryo_assets.report.data import TextBlock
 
 __all__ = [
@@ -46,15 +47,7 @@ QUESTION: Final = Bilingual(
     "SEM과 TEM 영상으로 만든 3차원 세포는 cryo-ET가 보는 동결 수화 세포와 어떤 특성에서 일치하는가?",
 )
 
-VERDICTS: Final = MappingProxyType(
-    {
-        "captured": Bilingual("captured", "재현됨"),
-        "approximated": Bilingual("approximated", "근사적으로 재현"),
-        "missed": Bilingual("missed", "재현하지 못함"),
-        "inconclusive": Bilingual("inconclusive", "결론 보류"),
-        "not assessable": Bilingual("not assessable", "평가 불가"),
-    }
-)
+VERDICTS: Final = MappingProxyType({name: Bilingual(*words) for name, words in VERDICT_NAMES.items()})
 """Every verdict in the order of the tally."""
 
 CHARACTERISTICS: Final = MappingProxyType(

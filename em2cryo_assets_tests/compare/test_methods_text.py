@@ -24,7 +24,9 @@ def test_every_judged_characteristic_has_its_tolerance_in_both_languages() -> No
         assert MARGINS["wall_thickness"].text in text
         assert MARGINS["axis_ratio"].text not in text
         assert "0.1.0" in text
-        assert "2 inconclusive" in text
+    assert "Verdicts: 2 inconclusive." in said.en
+    assert "판정: 결론 보류 2." in said.ko
+    assert "inconclusive" not in said.ko
 
 
 def test_simulated_data_are_called_so_first() -> None:
