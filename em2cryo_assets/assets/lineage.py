@@ -337,7 +337,7 @@ _IN_ORDER = (
         "limitations",
         "comparison",
         None,
-        "2",
+        "3",
         (
             Upstream("verdicts", "single"),
             Upstream("interior_atlas", "single"),

@@ -214,11 +214,15 @@ def _noise(n: StudyNumbers) -> Iterator[dict[str, object]]:
 def _resolution(n: StudyNumbers) -> Iterator[dict[str, object]]:
     if not np.isfinite(n.fused_voxel_nm) or not len(n.cell_um3):
         return
+    finest = 2 * n.fused_voxel_nm
+    # Sections hold nothing finer than they are thick: beyond, only thinner ones help.
+    move, then = "thinner sections, and a fused_voxel_nm of half of their thickness", float("nan")
+    if finest > n.section_nm:
+        move, then = "a smaller fused_voxel_nm, down to half of the sections' thickness", n.section_nm
     yield _row(
-        "resolution", _TEXTURE, "finest detail compared", 2 * n.fused_voxel_nm, "nm",
+        "resolution", _TEXTURE, "finest detail compared", finest, "nm",
         "two voxels of the pseudo-3D cell; finer frequencies of the tomograms are left out",
-        "membranes and ribosomes lie below: nothing is said about them", "a smaller fused_voxel_nm, down to half of the "
-        "sections' thickness", n.section_nm,
+        "membranes and ribosomes lie below: nothing is said about them", move, then,
     )  # fmt: skip
 
 

@@ -42,11 +42,11 @@ CONTROLS: Final[Mapping[str, Sentence]] = MappingProxyType(
         "half_volume": Sentence("cell of half the volume", "부피가 절반인 세포"),
         "twice_volume": Sentence("cell of twice the volume", "부피가 두 배인 세포"),
         "thickness_ignored": Sentence("wall read without the section's thickness", "절편 두께를 무시하고 잰 세포벽"),
-        "homogeneous": Sentence("homogeneous interior", "내부가 균일한 모형"),
-        "label_permuted": Sentence("organelles exchanged", "소기관을 서로 바꾼 모형"),
-        "phase_randomised": Sentence("interior with random phases", "내부 위상을 무작위로 바꾼 모형"),
+        "homogeneous": Sentence("homogeneous interior", "내부가 균일한 모델"),
+        "label_permuted": Sentence("organelles exchanged", "소기관을 서로 바꾼 모델"),
+        "phase_randomised": Sentence("interior with random phases", "내부 위상을 무작위로 바꾼 모델"),
         **{
-            f"share_of_{key}": Sentence(f"share of the {word.en} in its place", f"{word.ko}의 분율을 대신 넣은 모형")
+            f"share_of_{key}": Sentence(f"share of the {word.en} in its place", f"{word.ko}의 분율을 대신 넣은 모델")
             for key, word in _SHARE_OF.items()
         },
     }
@@ -70,7 +70,7 @@ CAUSES: Final[Mapping[str, Sentence]] = MappingProxyType(
             "drying changed the size of the SEM cells by an unknown factor",
             "건조로 SEM 세포의 크기가 알 수 없는 비율로 변했기",
         ),
-        "unmeasured_model": Sentence("it could not be measured on the model's side", "모형 쪽에서 이를 잴 수 없었기"),
+        "unmeasured_model": Sentence("it could not be measured on the model's side", "모델 쪽에서 이를 잴 수 없었기"),
         "unmeasured_reference": Sentence(
             "it could not be measured in the frozen-hydrated volumes", "동결 수화 볼륨에서 이를 잴 수 없었기"
         ),
@@ -164,12 +164,12 @@ def sentence(kind: str, *, cause: str = "", control: str = "", needed: int | Non
         ),
         "missed": Sentence(
             "The model differs from the frozen cells by more than the tolerance fixed beforehand.",
-            "모형과 동결 세포의 차이가 미리 정한 허용 범위를 벗어납니다.",
+            "모델과 동결 세포의 차이가 미리 정한 허용 범위를 벗어납니다.",
         ),
         "missed_distance": Sentence(
             "The model lies further from the frozen cells than they lie from each other, "
             "by more than the tolerance fixed beforehand.",
-            "모형과 동결 세포의 차이가 동결 세포들끼리의 차이보다 미리 정한 허용 범위 이상으로 큽니다.",
+            "모델과 동결 세포의 차이가 동결 세포들끼리의 차이보다 미리 정한 허용 범위 이상으로 큽니다.",
         ),
         "fake_like": Sentence(
             f"With this number of samples even real cells cannot be told from a fake ({fake.en}).",
@@ -177,11 +177,11 @@ def sentence(kind: str, *, cause: str = "", control: str = "", needed: int | Non
         ),
         "fake_passed": Sentence(
             f"The model lies within the tolerance, but so does a fake ({fake.en}): the test shows nothing here.",
-            f"모형이 허용 범위 안에 있지만 가짜({fake.ko})도 마찬가지여서, 이 시험으로는 알 수 없습니다.",
+            f"모델이 허용 범위 안에 있지만 가짜({fake.ko})도 마찬가지여서, 이 시험으로는 알 수 없습니다.",
         ),
         "fake_passed_twice": Sentence(
             f"The model lies within twice the tolerance, but so does a fake ({fake.en}): the test shows nothing here.",
-            f"모형이 허용 범위의 두 배 안에 있지만 가짜({fake.ko})도 마찬가지여서, 이 시험으로는 알 수 없습니다.",
+            f"모델이 허용 범위의 두 배 안에 있지만 가짜({fake.ko})도 마찬가지여서, 이 시험으로는 알 수 없습니다.",
         ),
         "no_fake": Sentence(
             "The difference is small, but no fake is known against which the test could be tried.",

@@ -90,6 +90,14 @@ def test_each_bound_has_its_number_and_its_way_out() -> None:
     assert heights["value_then"] < heights["value"] / 4
 
 
+def test_smaller_voxels_are_advised_only_where_sections_hold_finer_detail() -> None:
+    for voxel_nm, advice, then in ((60.0, "a smaller fused_voxel_nm", 80.0), (40.0, "thinner sections", float("nan"))):
+        table = limitations(StudyNumbers(cell_um3=[50.0], fused_voxel_nm=voxel_nm, section_nm=80.0))
+        row = table[table["bound"] == "resolution"].iloc[0]
+        assert row["would_move_it"].startswith(advice)
+        assert row["value_then"] == pytest.approx(then, nan_ok=True)
+
+
 def test_live_diameters_lift_the_bound_of_drying() -> None:
     for known, width in ((False, log_shrinkage_half_width(3.0)), (True, 0.0)):
         table = limitations(StudyNumbers(cell_um3=[50.0], live_diameters=known))
