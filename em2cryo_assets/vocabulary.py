@@ -1,6 +1,6 @@
-"""The label and source codes every modality shares, and the kinds of modality.
+"""The label and source codes every modality shares, the kinds of modality, and the verdicts' names.
 
-Belongs here: codes and their names, as written into OME-Zarr labels and tables.
+Belongs here: codes and names, as written into OME-Zarr labels and tables.
 Does not belong here: intensities, colours, priors or anything that differs between modalities.
 """
 
@@ -15,6 +15,7 @@ __all__ = [
     "SLAB_MODALITIES",
     "SOURCES",
     "SOURCE_NAMES",
+    "VERDICT_NAMES",
     "WHOLE_CELL_MODALITIES",
 ]
 
@@ -52,3 +53,14 @@ WHOLE_CELL_MODALITIES: Final = ("soft-x-ray", "fib-sem")
 LEAST_VOXEL_NM: Final = 2.0
 """Side of the smallest voxels of a tomogram that is made or fetched, nm: finer ones hold nothing that is compared, and
 eight times the memory at each halving."""
+
+VERDICT_NAMES: Final = MappingProxyType(
+    {
+        "captured": "재현됨",
+        "approximated": "근사적으로 재현",
+        "missed": "재현하지 못함",
+        "inconclusive": "결론 보류",
+        "not assessable": "평가 불가",
+    }
+)
+"""Every verdict in the order of a tally, and its name in Korean."""

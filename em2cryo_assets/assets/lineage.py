@@ -302,7 +302,7 @@ _IN_ORDER = (
         "comparison_table",
         "comparison",
         None,
-        "6",
+        "7",
         (
             Upstream("cell_features", "every"),
             Upstream("tomogram_features", "every"),
@@ -316,7 +316,7 @@ _IN_ORDER = (
         "verdicts",
         "comparison",
         None,
-        "3",
+        "4",
         (Upstream("comparison_table", "single"),),
         "Captured, approximated, missed, inconclusive or not assessable, with the reason, for each characteristic.",
         settings=("seed",),
@@ -355,7 +355,7 @@ _IN_ORDER = (
         "report",
         "comparison",
         None,
-        "9",
+        "10",
         (
             Upstream("verdicts", "single"),
             Upstream("verdict_calibration", "single"),

@@ -30,8 +30,12 @@ _NOT_IN_SHAPES: Final = frozenset({("cell_features", "fused_volume"), ("cell_fea
 """A cell's shape is measured on its mesh; what its filling says of the inside is recorded beside it, never compared."""
 
 
+_VOLUMES: Final = frozenset({"fused_volume", "tomogram", "cell_mesh"})
+"""What was measured on: listed beside what measured it, so that a number leads to its voxels."""
+
+
 def traced(work: Work, keys: pd.DataFrame) -> pd.DataFrame:
-    """Give every key its data version, and add the raw files behind it.
+    """Give every key its data version, and add the volumes it was measured on and the raw files behind it.
 
     Parameters
     ----------
@@ -55,6 +59,9 @@ def traced(work: Work, keys: pd.DataFrame) -> pd.DataFrame:
             continue
         who = (row["characteristic"], row["side"])
         rows[(*who, row["asset"], key, artifact.digest)] = None
+        for one in artifact.provenance.inputs:
+            if one.asset in _VOLUMES and (row["asset"], one.asset) not in _NOT_IN_SHAPES:
+                rows[(*who, one.asset, one.key or "", one.digest)] = None
         ref = InputRef(row["asset"], key or None, artifact.digest)
         for raw in sorted(_raw(work, ref, known)):
             rows[(*who, *raw)] = None

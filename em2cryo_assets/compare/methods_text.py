@@ -12,7 +12,8 @@ from importlib.resources import files
 import pandas as pd
 
 from em2cryo_assets.compare.margins import MARGINS
-from em2cryo_assets.compare.sentences import VERDICT_NAMES, Sentence
+from em2cryo_assets.compare.sentences import Sentence
+from em2cryo_assets.vocabulary import VERDICT_NAMES
 
 __all__ = ["MethodsFacts", "methods_paragraph"]
 
@@ -89,10 +90,9 @@ def methods_paragraph(verdicts: pd.DataFrame, facts: MethodsFacts) -> Sentence:
         "margins": "; ".join(f"{name.replace('_', ' ')} {MARGINS[name].text}" for name in judged),
     }
     counts = {name: int((verdicts["verdict"] == name).sum()) for name in VERDICT_NAMES} if len(verdicts) else {}
-    tallied = [(VERDICT_NAMES[name], count) for name, count in counts.items() if count]
     tally = {
-        "en": ", ".join(f"{count} {words.en}" for words, count in tallied),
-        "ko": ", ".join(f"{words.ko} {count}" for words, count in tallied),
+        "en": ", ".join(f"{count} {name}" for name, count in counts.items() if count),
+        "ko": ", ".join(f"{VERDICT_NAMES[name]} {count}" for name, count in counts.items() if count),
     }
     texts = tomllib.loads(files("em2cryo_assets.compare").joinpath("methods_text.toml").read_text(encoding="utf-8"))
     return Sentence(

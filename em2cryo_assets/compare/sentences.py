@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-__all__ = ["CAUSES", "CONTROLS", "VERDICT_NAMES", "Sentence", "control_name", "remedy", "sentence"]
+__all__ = ["CAUSES", "CONTROLS", "Sentence", "control_name", "remedy", "sentence"]
 
 
 class Sentence(NamedTuple):
@@ -16,17 +16,6 @@ class Sentence(NamedTuple):
     en: str
     ko: str
 
-
-VERDICT_NAMES: Final[Mapping[str, Sentence]] = MappingProxyType(
-    {
-        "captured": Sentence("captured", "재현됨"),
-        "approximated": Sentence("approximated", "근사적으로 재현"),
-        "missed": Sentence("missed", "재현하지 못함"),
-        "inconclusive": Sentence("inconclusive", "결론 보류"),
-        "not assessable": Sentence("not assessable", "평가 불가"),
-    }
-)
-"""Every verdict, in the order of a tally."""
 
 _SHARE_OF: Final = {
     "nucleus": Sentence("nucleus", "핵"),

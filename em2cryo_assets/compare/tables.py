@@ -151,7 +151,10 @@ RESTS_ON = pa.DataFrameSchema(
     {
         "characteristic": text(_CHARACTERISTIC),
         "side": text("model or reference; pairs serve both", pa.Check.isin(["model", "reference", "both"])),
-        "asset": text("asset that measured, or `raw file of` the asset that read it", _NOT_EMPTY),
+        "asset": text(
+            "asset that measured, volume or mesh that it measured on, or `raw file of` the asset that read it",
+            _NOT_EMPTY,
+        ),
         "key": text("its key; empty for assets without partitions"),
         "data_version": text("digest of what was read", _NOT_EMPTY),
     },

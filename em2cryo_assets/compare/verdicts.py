@@ -25,10 +25,11 @@ from em2cryo_assets.compare.statistics import (
     holm,
 )
 from em2cryo_assets.compare.verdict_row import VERDICT_COLUMNS, verdict_row
+from em2cryo_assets.vocabulary import VERDICT_NAMES
 
 __all__ = ["VERDICTS", "VERDICT_COLUMNS", "controls_out_of_order", "verdicts"]
 
-VERDICTS: Final = ("captured", "approximated", "missed", "inconclusive", "not assessable")
+VERDICTS: Final = tuple(VERDICT_NAMES)
 
 _ALPHA: Final = 0.05
 _CONTROL_RATE: Final = 0.05

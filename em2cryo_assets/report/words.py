@@ -10,8 +10,8 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from em2cryo_assets.compare.sentences import VERDICT_NAMES
 from em2cryo_assets.report.data import TextBlock
+from em2cryo_assets.vocabulary import VERDICT_NAMES
 
 __all__ = [
     "ATLAS_COLUMNS",
@@ -47,7 +47,7 @@ QUESTION: Final = Bilingual(
     "SEM과 TEM 영상으로 만든 3차원 세포는 cryo-ET가 보는 동결 수화 세포와 어떤 특성에서 일치하는가?",
 )
 
-VERDICTS: Final = MappingProxyType({name: Bilingual(*words) for name, words in VERDICT_NAMES.items()})
+VERDICTS: Final = MappingProxyType({name: Bilingual(name, korean) for name, korean in VERDICT_NAMES.items()})
 """Every verdict in the order of the tally."""
 
 CHARACTERISTICS: Final = MappingProxyType(

@@ -11,6 +11,7 @@ import pytest
 from em2cryo_assets.assets.column_lineage import COLUMN_SOURCES
 from em2cryo_assets.assets.exports import INNER_TABLES, TABLES
 from em2cryo_assets.assets.lineage import STAGES
+from em2cryo_assets.partitions import split_pair_key
 from em2cryo_assets.resources.study import open_study
 from em2cryo_assets.store.tables import read_table
 from em2cryo_assets_tests.integration.tiny_study import TinyStudy, opened
@@ -78,6 +79,10 @@ def test_a_row_can_be_traced_to_artifacts_and_raw_files(one_cell: Path) -> None:
     for name in shapes:
         mine = raw[(raw["characteristic"] == name) & (raw["side"] == "model")]
         assert set(mine["asset"]) == {"raw file of sem_field"}
+        on = behind[(behind["characteristic"] == name) & (behind["side"] == "model") & (behind["asset"] == "cell_mesh")]
+        assert set(on["key"]) == set(
+            behind.loc[(behind["characteristic"] == name) & (behind["asset"] == "cell_features"), "key"]
+        )
     assert len(shapes) > 0
     # What is compared by a pair rests on the field, the sections and the tomogram.
     paired = behind[(behind["asset"] == "comparison")]["characteristic"].unique()
@@ -85,6 +90,10 @@ def test_a_row_can_be_traced_to_artifacts_and_raw_files(one_cell: Path) -> None:
     for name in paired:
         mine = set(raw.loc[raw["characteristic"] == name, "asset"])
         assert mine == {"raw file of sem_field", "raw file of tem_section", "raw file of tomogram"}
+        rows = behind[behind["characteristic"] == name]
+        cells, tomograms = zip(*map(split_pair_key, rows.loc[rows["asset"] == "comparison", "key"]), strict=True)
+        assert set(rows.loc[rows["asset"] == "fused_volume", "key"]) == set(cells)
+        assert set(rows.loc[rows["asset"] == "tomogram", "key"]) == set(tomograms)
 
 
 def test_every_materialization_shows_a_picture_or_a_table_and_a_number(one_cell: Path) -> None:

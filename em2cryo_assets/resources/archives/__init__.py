@@ -1,0 +1,1 @@
+"""What public archives have in common: fetching with a budget, keys, records. Each archive is a room beside it."""

@@ -1,0 +1,1 @@
+"""The CryoET Data Portal as an archive to fetch tomograms from."""

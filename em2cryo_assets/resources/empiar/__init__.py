@@ -1,0 +1,1 @@
+"""EMPIAR as an archive to fetch tomograms from."""
