@@ -15,6 +15,7 @@ from rocrate.rocrate import ROCrate
 
 from em2cryo_assets.assets.exports import INNER_TABLES, TABLES
 from em2cryo_assets.cli import main
+from em2cryo_assets.compare.characteristics import CHARACTERISTICS
 from em2cryo_assets.export import archive
 from em2cryo_assets.resources.inbox import KINDS, Inbox
 from em2cryo_assets.resources.study import open_study
@@ -84,6 +85,8 @@ def test_an_archive_is_whole_checkable_and_the_same_each_time(
         for column in frame.select_dtypes("number"):
             np.testing.assert_array_equal(plain[column].to_numpy(float), frame[column].to_numpy(float))
     assert columns["meaning"].notna().all()
+    explained = (first / "tables" / "columns.md").read_text(encoding="utf-8")
+    assert all(f"| `{name}`" in explained for name in CHARACTERISTICS)
 
     artifact = study.store.current("cell_mesh", CELL)
     assert artifact is not None

@@ -20,7 +20,7 @@ from packaging.requirements import Requirement
 from em2cryo_assets.assets.exports import INNER_TABLES, TABLES, HandedOn
 from em2cryo_assets.assets.lineage import STAGES
 from em2cryo_assets.assets.methods import Found
-from em2cryo_assets.compare.dictionary import dictionary_of, type_name
+from em2cryo_assets.compare.dictionary import characteristics_list, dictionary_of, type_name
 from em2cryo_assets.store.publish import Artifact, Store
 from em2cryo_assets.store.tables import read_table, write_csv, write_table
 
@@ -60,7 +60,7 @@ def write_tables(folder: Path, found: Found) -> None:
             meanings.append(row | {"meaning": declared.description})
     write_csv(folder / "columns.csv", pd.DataFrame(meanings))
     introduction = "# Tables\n\nLengths are nm, volumes µm³, where a column does not say otherwise.\n"
-    (folder / "columns.md").write_text("\n".join([introduction, *texts]), encoding="utf-8")
+    (folder / "columns.md").write_text("\n".join([introduction, characteristics_list(), *texts]), encoding="utf-8")
 
 
 def write_meshes(folder: Path, found: Found) -> int:
