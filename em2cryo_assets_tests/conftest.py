@@ -3,9 +3,16 @@
 import fcntl
 import os
 import shutil
+import signal
+import threading
 from pathlib import Path
 
 import pytest
+
+# Started by a script in the background, tests ignore SIGINT; Dagster then lets them, and the servers that they start,
+# ignore SIGTERM too, and a test that ends its server waits for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
