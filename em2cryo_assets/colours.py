@@ -7,7 +7,7 @@ colours (`store.label_colors`).
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["LABEL_COLOURS", "SOURCE_COLOURS"]
+__all__ = ["LABEL_COLOURS", "SOURCE_COLOURS", "rgb"]
 
 LABEL_COLOURS: Final = MappingProxyType(
     {
@@ -32,3 +32,9 @@ SOURCE_COLOURS: Final = MappingProxyType(
         "simulation": "#cc79a7",
     }
 )
+
+
+def rgb(colour: str) -> tuple[int, int, int]:
+    """Red, green and blue of ``#rrggbb``, 0 to 255."""
+    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+    return red, green, blue

@@ -165,7 +165,6 @@ def _cell(work: Work, key: str) -> CellEntry:
         tuple(outline - 1 for outline in outlines),
         read_mesh(mesh.path / "mesh.zarr"),
         read_table(work.all("cell_features")[key].path / "features.parquet"),
-        comparable=not record["why_not_comparable"],
         imposed=tuple(read_record(mesh)["imposed"]),
         cutaway=_cutaway(fused),
         slices=_slices(fused),

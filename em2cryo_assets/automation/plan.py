@@ -17,6 +17,7 @@ from em2cryo_assets.partitions import field_of_cell
 from em2cryo_assets.resources.study import Study
 from em2cryo_assets.store.provenance import InputRef, inputs_digest
 from em2cryo_assets.store.publish import Artifact
+from em2cryo_assets.wording import first_of
 
 __all__ = ["TO_DO", "Step", "make_plan"]
 
@@ -137,8 +138,7 @@ def _difference(old: tuple[InputRef, ...], new: list[InputRef]) -> str:
     changed = [f"{_name(place)} changed" for place in after if place in before and before[place] != after[place]]
     changed += [f"{_name(place)} is new" for place in after if place not in before]
     changed += [f"{_name(place)} is gone" for place in before if place not in after]
-    rest = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-    return f"{', '.join(changed[:3])}{rest}."
+    return f"{first_of(changed)}."
 
 
 def _name(place: tuple[str, str | None]) -> str:

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from em2cryo_assets.automation.plan import TO_DO, Step
 from em2cryo_assets.automation.register import Registered
 from em2cryo_assets.resources.findings import Finding, note, ok, problem_from
+from em2cryo_assets.wording import first_of
 
 __all__ = ["plan_findings"]
 
 _RUN = "em2cryo run"
-_SHOWN = 3
 
 
 def plan_findings(steps: Sequence[Step], change: Registered) -> Iterator[Finding]:
@@ -28,9 +28,9 @@ def plan_findings(steps: Sequence[Step], change: Registered) -> Iterator[Finding
     for said in change.problems:
         yield problem_from("raw files", said, f"then type: {_RUN}")
     if change.added:
-        yield note("raw files", f"new: {_some([key for _, key in change.added])}.", _RUN)
+        yield note("raw files", f"new: {first_of([key for _, key in change.added])}.", _RUN)
     if change.retired:
-        yield note("raw files", f"gone: {_some([key for _, key in change.retired])}.", f"put them back, or {_RUN}")
+        yield note("raw files", f"gone: {first_of([key for _, key in change.retired])}.", f"put them back, or {_RUN}")
     if not steps:
         yield note("plan", "an empty study.", "em2cryo add sem FILES")
     for step in steps:
@@ -42,7 +42,7 @@ def plan_findings(steps: Sequence[Step], change: Registered) -> Iterator[Finding
         why = step.why if step.state in TO_DO else ""
         groups.setdefault((step.state, step.asset, why), []).append(step)
     for (state, asset, why), found in groups.items():
-        keys = _some([step.key for step in found if step.key is not None])
+        keys = first_of([step.key for step in found if step.key is not None])
         of = f"{asset}{f' of {keys}' if keys else ''}"
         if state in ("missing", "outdated"):
             yield note(state, f"{of}: {why}", _RUN)
@@ -63,8 +63,3 @@ def plan_findings(steps: Sequence[Step], change: Registered) -> Iterator[Finding
 
 def _name(step: Step) -> str:
     return step.asset if step.key is None else f"{step.asset} of {step.key}"
-
-
-def _some(keys: Sequence[str]) -> str:
-    more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
-    return ", ".join(keys[:_SHOWN]) + more

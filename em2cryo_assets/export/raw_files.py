@@ -4,6 +4,7 @@ Belongs here: which files, their rows, copying them. Does not belong here: readi
 """
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -116,17 +117,12 @@ def _said(raw: RawFile) -> tuple[bool, str, str]:
 
 def _read(source: Path, target: Path | None) -> tuple[int, str]:
     """Size and SHA-256 of a file, which is copied on the way if there is a target."""
-    digest, size = hashlib.sha256(), 0
-    with source.open("rb") as given:
-        if target is None:
-            while block := given.read(_BLOCK):
-                digest.update(block)
-                size += len(block)
-            return size, digest.hexdigest()
+    if target is not None:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("wb") as out:
-            while block := given.read(_BLOCK):
-                digest.update(block)
-                size += len(block)
-                out.write(block)
+    digest, size = hashlib.sha256(), 0
+    with source.open("rb") as given, open(target or os.devnull, "wb") as out:
+        while block := given.read(_BLOCK):
+            digest.update(block)
+            size += len(block)
+            out.write(block)
     return size, digest.hexdigest()

@@ -7,20 +7,20 @@ Belongs here: reading artifacts and writing them in forms that other programs re
 import json
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict
-from importlib.metadata import requires, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pandera.pandas as pa
-from packaging.requirements import Requirement
 
 from em2cryo_assets.assets.exports import INNER_TABLES, TABLES, HandedOn
 from em2cryo_assets.assets.lineage import STAGES
 from em2cryo_assets.assets.methods import Found
 from em2cryo_assets.compare.dictionary import characteristics_list, dictionary_of, type_name
+from em2cryo_assets.resources.machine import needed
 from em2cryo_assets.store.publish import Artifact, Store
 from em2cryo_assets.store.tables import read_table, write_csv, write_table
 
@@ -95,7 +95,7 @@ def software(artifacts: list[Artifact]) -> dict[str, Any]:
         "em2cryo-assets": version("em2cryo-assets"),
         "recorded_with_the_artifacts": {name: sorted(used) for name, used in recorded.items()},
         "code_versions_of_assets": {name: sorted(used) for name, used in code.items()},
-        "installed_at_export": dict(_installed()),
+        "installed_at_export": {one.name: version(one.name) for one in needed()},
     }
 
 
@@ -103,13 +103,6 @@ def write_json(path: Path, content: Any) -> None:
     """Write readable JSON with sorted keys."""
     text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
-
-
-def _installed() -> Iterator[tuple[str, str]]:
-    for text in requires("em2cryo-assets") or []:
-        needed = Requirement(text)
-        if needed.marker is None or needed.marker.evaluate({"extra": ""}):
-            yield needed.name, version(needed.name)
 
 
 def _with_key(one: HandedOn) -> pa.DataFrameSchema:

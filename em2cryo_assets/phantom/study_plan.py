@@ -14,6 +14,7 @@ import numpy as np
 
 from em2cryo_assets.formats.errors import InputError
 from em2cryo_assets.formats.sidecar import read_sidecar
+from em2cryo_assets.wording import first_of
 
 __all__ = [
     "CELLS_OF_A_FIELD", "COMMON", "SEM_COMMON", "Seeds", "check_count", "check_folder", "field_name", "lamella_name",
@@ -184,7 +185,7 @@ def check_folder(folder: Path, seed: int, pictures: Iterable[str]) -> None:
     real = [path.name for path in raw if not _simulated(path)]
     if real:
         raise InputError(
-            folder.resolve(), f"its inbox holds files that no sidecar marks as simulated: {_some(real)}.",
+            folder.resolve(), f"its inbox holds files that no sidecar marks as simulated: {first_of(real)}.",
             "write simulated files into a folder of their own.",
         )  # fmt: skip
     beside = [path for name in ("truth", "more") for path in (folder / name).glob("*")]
@@ -193,12 +194,12 @@ def check_folder(folder: Path, seed: int, pictures: Iterable[str]) -> None:
     pictures = set(pictures)
     remedy = "name another folder, or delete inbox, truth, more and truth.json of this one first."
     if _written(folder / "truth.json") != (seed, pictures):
-        names = _some([path.name for path in (*raw, *beside)])
+        names = first_of([path.name for path in (*raw, *beside)])
         raise InputError(folder.resolve(), f"it holds another simulation, or part of one: {names}.", remedy)
     planned = {name.split("/")[0] for name in pictures}
     strange = [path.name for path in raw if path.name not in planned]
     if strange:
-        raise InputError(folder.resolve(), f"its truth.json does not list {_some(strange)}.", remedy)
+        raise InputError(folder.resolve(), f"its truth.json does not list {first_of(strange)}.", remedy)
 
 
 def _simulated(path: Path) -> bool:
@@ -215,7 +216,3 @@ def _written(path: Path) -> tuple[Any, set[str]] | None:
         return truth["seed"], set(truth["pictures"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -104,8 +104,6 @@ class CellEntry:
         The closed mesh; None where the stage failed.
     measurements : pandas.DataFrame
         Rows of the measurement table that belong to this cell.
-    comparable : bool
-        False for cells that are occluded or cut by the border: shown, never compared.
     imposed : tuple of str
         What the shape estimator assumed.
     cutaway : Cutaway or None
@@ -117,7 +115,7 @@ class CellEntry:
     field : str
         Key of the SEM field it was cut from.
     why_not : str
-        Why it is not comparable, in words; empty where it is.
+        Why it is shown and never compared, in words; empty where it is compared.
     """
 
     key: str
@@ -126,7 +124,6 @@ class CellEntry:
     outlines_px: tuple[NDArray[np.float64], ...]
     mesh: Mesh | None
     measurements: pd.DataFrame
-    comparable: bool = True
     imposed: tuple[str, ...] = ()
     cutaway: Cutaway | None = None
     slices: tuple[FusedSlice, ...] = ()

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from em2cryo_assets.colours import LABEL_COLOURS, SOURCE_COLOURS
+from em2cryo_assets.colours import LABEL_COLOURS, SOURCE_COLOURS, rgb
 from em2cryo_assets.vocabulary import LABELS, SOURCES
 
 __all__ = [
@@ -82,7 +82,7 @@ def colour_codes(codes: NDArray[np.integer], *, sources: bool = False) -> NDArra
     names, colours = (SOURCES, SOURCE_COLOURS) if sources else (LABELS, LABEL_COLOURS)
     table = np.full((256, 3), 255, np.uint8)
     for name, code in names.items():
-        table[code] = _rgb(colours[name])
+        table[code] = rgb(colours[name])
     return table[np.asarray(codes).astype(np.uint8)]
 
 
@@ -144,7 +144,3 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(body)) + tag + body + struct.pack(">I", zlib.crc32(tag + body)) for tag, body in chunks
     )
-
-
-def _rgb(colour: str) -> tuple[int, int, int]:
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)

@@ -104,7 +104,7 @@ class Views:
         shown = [cell for cell in self.cells if cell.entry.mesh is not None]
         paired = self.opening_pair.entry.cell if self.opening_pair else None
         best = [cell for cell in shown if cell.entry.key == paired]
-        best += [cell for cell in shown if cell.entry.comparable]
+        best += [cell for cell in shown if not cell.entry.why_not]
         return next(iter([*best, *shown]), None)
 
     def _put(self, name: str, text: str) -> str:

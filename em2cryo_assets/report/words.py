@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from em2cryo_assets.report.data import TextBlock
-from em2cryo_assets.vocabulary import VERDICT_NAMES
+from em2cryo_assets.vocabulary import ORGANELLES, VERDICT_NAMES
 
 __all__ = [
     "ATLAS_COLUMNS",
@@ -76,9 +76,7 @@ CHARACTERISTICS: Final = MappingProxyType(
 DISTANCES: Final = frozenset({"depth_profile", "density_distribution", "power_spectrum", "autocorrelation_length"})
 """Characteristics judged by the excess of a distance: only the upper side of the margin counts."""
 
-RATIOS: Final = frozenset(
-    {"wall_thickness", *(f"fraction_{name}" for name in ("nucleus", "vacuole", "mitochondrion", "lipid_droplet"))}
-)
+RATIOS: Final = frozenset({"wall_thickness", *(f"fraction_{name}" for name in ORGANELLES)})
 """Characteristics whose difference and margin are logarithms of a ratio, whatever the unit of the estimates."""
 
 LOGARITHMS: Final = frozenset({"log_volume", "log_wall_radius"})

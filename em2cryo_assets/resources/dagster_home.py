@@ -56,8 +56,7 @@ def write_settings(home: Path) -> None:
     if wanted:
         address = os.environ[POSTGRES]
         _check_address(address)
-        # SQLAlchemy's own choice for the plain scheme is another driver than the one that dagster-postgres needs.
-        os.environ[POSTGRES] = f"{_SCHEME}://{address.partition('://')[2]}"
+        os.environ[POSTGRES] = _with_driver(address)
         if text in (None, plain):
             _replace(path, postgres)
         elif text is not None and POSTGRES not in text:
@@ -119,7 +118,7 @@ def reach_database(seconds: int) -> str:
     address = os.environ[POSTGRES]
     _check_address(address)
     with told_of_databases():
-        engine = create_engine(f"{_SCHEME}://{address.partition('://')[2]}", connect_args={"connect_timeout": seconds})
+        engine = create_engine(_with_driver(address), connect_args={"connect_timeout": seconds})
         try:
             engine.connect().close()
         finally:
@@ -180,6 +179,11 @@ def _check_address(address: str) -> None:
         raise InputError(POSTGRES, "it is not the address of a Postgres database.", form)
     if importlib.util.find_spec("dagster_postgres") is None:
         raise InputError(POSTGRES, "dagster-postgres is not installed.", "pip install 'em2cryo-assets[postgres]'.")
+
+
+def _with_driver(address: str) -> str:
+    """The address for SQLAlchemy, whose own choice for the plain scheme is another driver than dagster-postgres's."""
+    return f"{_SCHEME}://{address.partition('://')[2]}"
 
 
 def _shown(address: str) -> str:

@@ -19,7 +19,7 @@ from em2cryo_assets.resources.compute import ComputeResource
 from em2cryo_assets.resources.dagster_home import POSTGRES, DatabaseError, reach_database
 from em2cryo_assets.resources.findings import Finding, note, ok, problem, problem_from
 
-__all__ = ["database", "device", "extras", "for_developers", "packages", "scheduler"]
+__all__ = ["database", "device", "extras", "for_developers", "needed", "packages", "scheduler"]
 
 _DISTRIBUTION: Final = "em2cryo-assets"
 _SHOWN: Final = ("dagster", "dask", "numpy", "open3d", "open3d-cpu", "scikit-image", "scipy", "torch", "zarr")
@@ -43,8 +43,8 @@ def packages(requirements: list[str] | None = None) -> Iterator[Finding]:
     requirements : list of str, optional
         As of ``setup.cfg``; those of the installed package if not given.
     """
-    needed = [one for one in _requirements(requirements) if _applies(one, "")]
-    wrong = [text for one in needed if (text := _wrong(one))]
+    wanted = needed(requirements)
+    wrong = [text for one in wanted if (text := _wrong(one))]
     if wrong:
         yield problem("packages", "; ".join(wrong) + ".", f"pip install --upgrade {_DISTRIBUTION}")
     broken = [(name, text) for name in _COMPILED if (text := _cannot_load(name))]
@@ -56,10 +56,15 @@ def packages(requirements: list[str] | None = None) -> Iterator[Finding]:
             f"pip install --force-reinstall {_COMPILED[name]}",
         )
     if not wrong and not broken:
-        names = {one.name for one in needed}
+        names = {one.name for one in wanted}
         said = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _SHOWN if name in names)
         own = importlib.metadata.version(_DISTRIBUTION)
         yield ok("packages", f"EM2Cryo {own} on Python {platform.python_version()}; {said}.")
+
+
+def needed(requirements: list[str] | None = None) -> list[Requirement]:
+    """What must be installed on this machine, without the extras. `requirements` are as for `packages`."""
+    return [one for one in _requirements(requirements) if _applies(one, "")]
 
 
 def extras(requirements: list[str] | None = None) -> Iterator[Finding]:

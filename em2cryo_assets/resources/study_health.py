@@ -18,6 +18,7 @@ from em2cryo_assets.resources.inbox import KINDS
 from em2cryo_assets.store.collect import find_garbage
 from em2cryo_assets.store.entries import FAILURE, POINTER, is_digest, key_folders
 from em2cryo_assets.store.publish import Store
+from em2cryo_assets.wording import first_of
 
 __all__ = ["file_system", "folder", "holds_a_study", "store"]
 
@@ -71,8 +72,7 @@ def store(place: Store) -> Iterator[Finding]:
             lost.append(f"{entry.parent.name} {entry.name}")
     verify = "em2cryo store verify --set-aside, then em2cryo run"
     if lost:
-        shown = ", ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
-        yield problem("store", f"{len(lost)} of {artifacts} artifacts are damaged: {shown}.", verify)
+        yield problem("store", f"{len(lost)} of {artifacts} artifacts are damaged: {first_of(lost, 5)}.", verify)
     try:
         left = find_garbage(place)
     except ValueError as error:

@@ -6,7 +6,7 @@ Belongs here: the ``image-label`` entry of the specification. Does not belong he
 from collections.abc import Mapping
 from typing import Any
 
-from em2cryo_assets.colours import LABEL_COLOURS, SOURCE_COLOURS
+from em2cryo_assets.colours import LABEL_COLOURS, SOURCE_COLOURS, rgb
 
 __all__ = ["image_label"]
 
@@ -43,7 +43,4 @@ def image_label(names: Mapping[int, str]) -> dict[str, Any]:
 def _colour(value: int, name: str) -> tuple[int, int, int]:
     """Red, green and blue of a value: those of its name in the pictures, else the next of the palette."""
     named = LABEL_COLOURS.get(name) or SOURCE_COLOURS.get(name)
-    if named is None:
-        return _PALETTE[(value - 1) % len(_PALETTE)]
-    red, green, blue = bytes.fromhex(named.removeprefix("#"))
-    return red, green, blue
+    return rgb(named) if named else _PALETTE[(value - 1) % len(_PALETTE)]

@@ -16,6 +16,7 @@ from em2cryo_assets.formats.errors import InputError
 from em2cryo_assets.resources.study import Study
 from em2cryo_assets.store.images import read_image
 from em2cryo_assets.store.publish import Artifact
+from em2cryo_assets.wording import first_of
 
 __all__ = ["Layer", "Scene", "cell_scene", "tomogram_scene"]
 
@@ -132,8 +133,7 @@ def _artifact(study: Study, asset: str, key: str, what: str) -> Artifact:
     known = study.store.keys(asset)
     if not known:
         raise InputError(key, f"there is no {asset} in the study yet.", "type: em2cryo run")
-    more = f" and {len(known) - _SHOWN_KEYS} more" if len(known) > _SHOWN_KEYS else ""
-    names = ", ".join(known[:_SHOWN_KEYS]) + more
+    names = first_of(known, _SHOWN_KEYS)
     raise InputError(key, f"there is no {asset} of this {what}.", f"these can be shown: {names}.")
 
 

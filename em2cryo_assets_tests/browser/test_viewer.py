@@ -27,7 +27,7 @@ from em2cryo_assets_tests.browser.visits import visit
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 pytest.importorskip("neuroglancer")
 
-WALL, CYTOPLASM, MESH = (230, 159, 0), (86, 180, 233), (158, 202, 225)
+WALL, NUCLEUS, MESH = (230, 159, 0), (86, 180, 233), (158, 202, 225)
 QUARTERS = {"xy": (2, 50, 596, 368), "3d": (2, 427, 596, 368)}
 
 
@@ -89,7 +89,7 @@ def test_a_cell_is_drawn_turned_and_stays_on_this_machine(one_cell: Path, chromi
         opened = visit(context)
         page = opened.page
         page.goto(address)
-        wait_for(lambda: tinted(pixels(page, "xy"), CYTOPLASM) > 5000, "no cytoplasm was drawn")
+        wait_for(lambda: tinted(pixels(page, "xy"), NUCLEUS) > 5000, "no nucleus was drawn")
         before = pixels(page, "xy")
         assert tinted(before, WALL) > 1000
         assert title in page.title()

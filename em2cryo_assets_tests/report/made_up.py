@@ -117,7 +117,7 @@ def cell(index: int, key: str) -> CellEntry:
         outlines_px=(outline,),
         mesh=body(index),
         measurements=measured("sem", key),
-        comparable=index != 1,
+        why_not="cut by the border of its field or by the data bar" if index == 1 else "",
         imposed=("axial symmetry", "mirror in the image plane"),
         cutaway=Cutaway(density(way, index, 0.09), way > 0, 20.0, (0.0, -105 * 20.0, -125 * 20.0), caption),
         slices=tuple(slices),
@@ -321,7 +321,7 @@ def without_sections(study: ReportData) -> ReportData:
 def hostile_study(name: str) -> ReportData:
     """A small study in which everything that has a name is called the same."""
     small = study(cells=1, title=name)
-    cell = dataclasses.replace(small.cells[0], key=name, field=name, why_not=name, comparable=False)
+    cell = dataclasses.replace(small.cells[0], key=name, field=name, why_not=name)
     raw = dataclasses.replace(small.raw[0], key=name, file=f"inbox/sem/{name}.png", note=name)
     return dataclasses.replace(
         small,

@@ -79,9 +79,7 @@ def test_an_earlier_report_is_replaced_whole_and_other_folders_are_refused(made_
 
 def test_names_from_outside_stay_words(made_up, tmp_path):
     study = made_up.study(cells=2, title=HOSTILE)
-    cell = dataclasses.replace(
-        study.cells[0], key=HOSTILE, notes=(HOSTILE,), comparable=False, why_not=HOSTILE, field=HOSTILE
-    )
+    cell = dataclasses.replace(study.cells[0], key=HOSTILE, notes=(HOSTILE,), why_not=HOSTILE, field=HOSTILE)
     slide = dataclasses.replace(study.tomograms[0], key=HOSTILE, modality=HOSTILE)
     table = study.verdicts.assign(sentence_en=HOSTILE, reason=HOSTILE, characteristic=HOSTILE)
     raw = dataclasses.replace(study.raw[0], key=HOSTILE, file=f"inbox/sem/{HOSTILE}.png", note=HOSTILE)
