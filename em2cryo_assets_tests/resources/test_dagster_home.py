@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from em2cryo_assets.formats.errors import InputError
 from em2cryo_assets.resources.dagster_home import POSTGRES, DatabaseError, open_instance, reach_database
@@ -106,7 +107,7 @@ def test_what_is_no_address_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
 def test_the_variable_decides_and_contradictions_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = tmp_path / "dagster_home" / "dagster.yaml"
     open_study(tmp_path)
-    assert "storage" not in settings.read_text()
+    assert "storage" not in yaml.safe_load(settings.read_text())
     monkeypatch.setenv(POSTGRES, "postgresql://u:secret@localhost/x")
     open_study(tmp_path)
     assert f"env: {POSTGRES}" in settings.read_text()
